@@ -1,0 +1,85 @@
+"""Every error that a user can meet: what is wrong, in which column, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "FusionError",
+    "MethodError",
+    "MicroImputeError",
+    "MissingExtraError",
+    "OutputError",
+    "RecipeError",
+    "SurveyError",
+    "closest",
+]
+
+
+class MicroImputeError(Exception):
+    """Base of all errors of the package.
+
+    Parameters
+    ----------
+    problem
+        One sentence that names the column or file and what is wrong with it.
+    remedy
+        One sentence that says what to do.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem}. {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+
+
+class SurveyError(MicroImputeError):
+    """A survey file or frame is not what it was said to be."""
+
+
+class FusionError(MicroImputeError):
+    """Donor, receiver, targets, predictors and rules do not fit together."""
+
+
+class MethodError(MicroImputeError):
+    """A method does not exist, has no such setting, or can't do what is asked."""
+
+
+class RecipeError(MicroImputeError):
+    """A recipe is not valid TOML or says something that does not exist."""
+
+
+class OutputError(MicroImputeError):
+    """Results can't be written to, or read from, the place that was named."""
+
+
+class MissingExtraError(MicroImputeError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, package: str, purpose: str, install: str) -> None:
+        super().__init__(f"{purpose} needs the package {package!r}, which is not installed", f"Run: {install}")
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Say which known name was probably meant, or list what there is.
+
+    Parameters
+    ----------
+    name
+        What the user wrote.
+    known
+        The names that exist.
+
+    Returns
+    -------
+    str
+        A sentence for the remedy of an error.
+    """
+    names = sorted(known)
+    lowered = {n.lower(): n for n in names}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean {lowered[near[0]]!r}?"
+    shown = ", ".join(names[:20]) + (f", … ({len(names)} in all)" if len(names) > 20 else "")
+    return f"There is: {shown or 'nothing'}."

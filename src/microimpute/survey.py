@@ -1,0 +1,243 @@
+"""Survey: a table together with its design."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import numpy.typing as npt
+
+from microimpute.errors import SurveyError, closest
+from microimpute.frames import Frame, as_frame
+from microimpute.keyed import Keys, hash_columns, occurrence
+from microimpute.kinds import Kind
+
+__all__ = ["Check", "Survey", "replace_survey"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A published figure beside the one that the file gives.
+
+    Attributes
+    ----------
+    figure
+        What it is, with unit.
+    published, found
+        The two values.
+    tolerance
+        Largest relative difference that passes.
+    source
+        Where the published value stands.
+    """
+
+    figure: str
+    published: float
+    found: float
+    tolerance: float
+    source: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the two agree within the tolerance."""
+        return abs(self.found - self.published) <= self.tolerance * abs(self.published)
+
+
+@dataclass(frozen=True, init=False)
+class Survey:
+    """A table with its design: weight, implicates, keys, kinds, dollar year.
+
+    Parameters
+    ----------
+    frame
+        pandas or polars frame, Arrow table, or path of a Parquet, CSV or Stata file.
+    weight
+        Column of survey weights; None means that every row counts alike.
+    keys
+        Columns that together name a unit (a household, say); for a survey with implicates the same unit
+        stands once in each implicate.
+    implicate
+        Column that numbers the survey's own implicates, 1, 2, ….
+    household
+        Columns that name the household of a row when rows are persons or tax units; donors are resampled
+        by it. Default: `keys`.
+    replicates
+        Replicate weight columns.
+    kinds
+        Declared kinds, column → kind.
+    dollars
+        Year whose prices the money columns are in.
+    unit
+        What a row is, in a word.
+    source
+        Where the data are from, in a sentence.
+    labels
+        Column → what it means.
+    checks
+        Published figures that were compared when the file was read.
+    notes
+        What was changed or left out when the file was read, one sentence each, with counts.
+    """
+
+    frame: Frame = field(repr=False)
+    weight: str | None
+    keys: tuple[str, ...]
+    implicate: str | None
+    household: tuple[str, ...]
+    replicates: tuple[str, ...]
+    kinds: Mapping[str, Kind | str]
+    dollars: int | None
+    unit: str
+    source: str
+    labels: Mapping[str, str] = field(repr=False)
+    checks: tuple[Check, ...] = field(repr=False)
+    notes: tuple[str, ...] = field(repr=False)
+
+    def __init__(
+        self,
+        frame: Any,
+        *,
+        weight: str | None = None,
+        keys: str | Sequence[str] = (),
+        implicate: str | None = None,
+        household: str | Sequence[str] = (),
+        replicates: Sequence[str] = (),
+        kinds: Mapping[str, Kind | str] | None = None,
+        dollars: int | None = None,
+        unit: str = "row",
+        source: str = "",
+        labels: Mapping[str, str] | None = None,
+        checks: Sequence[Check] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
+        table = frame if isinstance(frame, nw.DataFrame) else as_frame(frame)
+        values = dict(
+            frame=table,
+            weight=weight,
+            keys=_names(keys),
+            implicate=implicate,
+            household=_names(household) or _names(keys),
+            replicates=tuple(replicates),
+            kinds=dict(kinds or {}),
+            dollars=dollars,
+            unit=unit,
+            source=source,
+            labels=dict(labels or {}),
+            checks=tuple(checks),
+            notes=tuple(notes),
+        )
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        for role in ("weight", "implicate"):
+            if values[role] is not None:
+                self.require(str(values[role]), role)
+        for role in ("keys", "household", "replicates", "kinds"):
+            for column in values[role]:  # type: ignore[attr-defined]
+                self.require(column, role)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def native(self) -> Any:
+        """The frame in the library that it came in."""
+        return self.frame.to_native()
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns."""
+        return self.frame.columns
+
+    @property
+    def design(self) -> frozenset[str]:
+        """Columns that describe the sample, not the units: weights, keys, implicate."""
+        one = {c for c in (self.weight, self.implicate) if c}
+        return frozenset(one | {*self.keys, *self.household, *self.replicates})
+
+    def require(self, column: str, role: str) -> None:
+        """Raise unless a column is there.
+
+        Raises
+        ------
+        SurveyError
+            Names the column, its role, and the nearest name that exists.
+        """
+        if column not in self.columns:
+            raise SurveyError(f"{role} column {column!r} is not in the table", closest(column, self.columns))
+
+    def numbers(self, column: str) -> FloatArray:
+        """Return a numeric column as float64, shape (rows,), missing as NaN."""
+        self.require(column, "numeric")
+        out: FloatArray = self.frame[column].cast(nw.Float64).to_numpy().astype(np.float64)
+        return out
+
+    def weights(self) -> FloatArray:
+        """Return the weights as float64, shape (rows,); ones where the survey has none."""
+        return np.ones(len(self)) if self.weight is None else self.numbers(self.weight)
+
+    def implicates(self) -> npt.NDArray[np.int64]:
+        """Return each row's implicate number, shape (rows,); ones where the survey has none."""
+        if self.implicate is None:
+            return np.ones(len(self), dtype=np.int64)
+        return self.frame[self.implicate].cast(nw.Int64).to_numpy()
+
+    def row_keys(self) -> Keys:
+        """Hash each row's key to 64 bits, shape (rows,).
+
+        A survey without keys is keyed by the content of its rows, numbered where rows are alike, so that
+        the order in which they stand does not matter.
+        """
+        if self.keys:
+            return self._hash(self.keys)
+        content = self._hash(tuple(self.columns))
+        return hash_columns([content.view(np.int64), occurrence(content)], len(self))
+
+    def household_keys(self) -> Keys:
+        """Hash each row's household to 64 bits, shape (rows,); rows of one household agree."""
+        return self._hash(self.household) if self.household else self.row_keys()
+
+    def _hash(self, columns: Sequence[str]) -> Keys:
+        return hash_columns([_raw(self.frame[c]) for c in columns], len(self))
+
+    def with_columns(self, columns: Mapping[str, npt.NDArray[Any]], **changes: Any) -> Survey:
+        """Return a survey with more columns; `changes` replace parts of its design.
+
+        Raises
+        ------
+        SurveyError
+            If a column is there already: observed values are never overwritten.
+        """
+        taken = sorted(set(columns) & set(self.columns))
+        if taken:
+            raise SurveyError(f"column {taken[0]!r} is in the table already", "Choose another name.")
+        backend = self.frame.implementation
+        new = [nw.new_series(name, values, backend=backend) for name, values in columns.items()]
+        if backend is nw.Implementation.PANDAS:  # follow the frame's own index
+            new = [nw.from_native(s.to_native().set_axis(self.native.index), series_only=True) for s in new]
+        return replace_survey(self, frame=self.frame.with_columns(*new), **changes)
+
+
+def replace_survey(survey: Survey, **changes: Any) -> Survey:
+    """Return a copy of a survey with some of its parts changed."""
+    parts = {name: getattr(survey, name) for name in Survey.__dataclass_fields__}
+    parts.update(changes)
+    return Survey(parts.pop("frame"), **parts)
+
+
+def _names(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _raw(series: nw.Series) -> npt.NDArray[np.generic]:
+    if series.dtype.is_integer() or series.dtype == nw.Boolean:
+        return series.to_numpy() if series.null_count() == 0 else np.array([str(v) for v in series.to_list()], object)
+    if series.dtype.is_numeric():
+        return series.cast(nw.Float64).to_numpy()
+    return np.array([str(v) for v in series.to_list()], dtype=object)
+
+
