@@ -1,0 +1,203 @@
+"""What a method is."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from microimpute import registry
+from microimpute.errors import MethodError, closest
+from microimpute.keyed import RowRandom
+from microimpute.kinds import Kind, Table, Variable
+
+__all__ = ["ALL_KINDS", "Method", "method", "methods"]
+
+FloatArray = npt.NDArray[np.float64]
+
+ALL_KINDS = frozenset(Kind)
+
+
+class Method(ABC):
+    """One way to draw targets given predictors.
+
+    A subclass in a file of its own in ``methods/`` is a method: it states its facts, takes its settings as
+    keyword arguments of its constructor (kept as attributes of the same names), and implements `fit`,
+    `draw`, `state` and `from_state`.
+    """
+
+    #: Set by `fit`: what the columns of X and Y are.
+    predictors: tuple[Variable, ...]
+    targets: tuple[Variable, ...]
+
+    #: Name in recipes and on the command line.
+    name: ClassVar[str]
+    #: One line on the idea.
+    summary: ClassVar[str]
+    #: Where it is described.
+    reference: ClassVar[str]
+    #: Whether a row's targets are drawn jointly.
+    joint: ClassVar[bool]
+    #: Whether implicates, each fitted to its own donor resample, carry the donor's sampling error.
+    proper: ClassVar[bool]
+    #: Whether donor weights shape the draws.
+    uses_weights: ClassVar[bool]
+    #: Whether it looks at the predictors at all.
+    uses_predictors: ClassVar[bool] = True
+    #: Kinds of targets that it can draw.
+    kinds: ClassVar[frozenset[Kind]] = ALL_KINDS
+    #: Optional packages that it needs.
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def fit(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> Self:
+        """Learn from donors; sets `predictors` and `targets`.
+
+        Parameters
+        ----------
+        X, Y
+            Predictors and targets of the donors, in an order that does not depend on the donor file's.
+        weight
+            float64, shape (donors,), not negative, resampled for this implicate already.
+        rng
+            For everything random while learning.
+
+        Returns
+        -------
+        Self
+        """
+
+    @abstractmethod
+    def draw(self, X: Table, rng: RowRandom) -> FloatArray:
+        """Draw one joint value of all targets per row.
+
+        Parameters
+        ----------
+        X
+            Predictors of the receivers.
+        rng
+            Uniform numbers keyed by row; nothing else may be random here.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (rows, targets)
+            Amounts, and codes of classes.
+        """
+
+    @abstractmethod
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all that `fit` learnt as plain arrays, by name."""
+
+    @abstractmethod
+    def set_state(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Take what `state` returned, after checking that it can't read outside its bounds.
+
+        Raises
+        ------
+        MethodError
+            If the arrays do not fit together.
+        """
+
+    def save(self, path: str | Path) -> None:
+        """Write a fitted method to one safetensors file: arrays and a JSON header, no code.
+
+        Raises
+        ------
+        MethodError
+            If it is not fitted.
+        """
+        from safetensors.numpy import save_file
+
+        if not hasattr(self, "targets"):
+            raise MethodError(f"method {self.name!r} is not fitted", "Call fit first.")
+        header = {
+            "name": self.name,
+            "settings": self.settings,
+            "predictors": [_to_plain(v) for v in self.predictors],
+            "targets": [_to_plain(v) for v in self.targets],
+        }
+        arrays = {name: np.ascontiguousarray(values) for name, values in self.state().items()}
+        save_file(arrays, str(path), metadata={"microimpute": json.dumps(header)})
+
+    @staticmethod
+    def load(path: str | Path) -> Method:
+        """Read a method that `save` wrote; nothing in the file is run.
+
+        Raises
+        ------
+        MethodError
+            If the file is not such a file, or its arrays do not fit together.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(str(path), framework="numpy") as file:
+                header = json.loads((file.metadata() or {})["microimpute"])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise MethodError(f"{path} is not a saved method: {error}", "Save the model again.") from None
+        loaded = method(header["name"], header["settings"])
+        loaded.predictors = tuple(map(_from_plain, header["predictors"]))
+        loaded.targets = tuple(map(_from_plain, header["targets"]))
+        try:
+            return loaded.set_state(arrays)
+        except (KeyError, IndexError) as error:
+            raise MethodError(f"{path} lacks what {loaded.name!r} needs: {error}", "Save the model again.") from None
+
+    @classmethod
+    def setting_names(cls) -> tuple[str, ...]:
+        """Names of the settings: the constructor's keyword arguments."""
+        if "__init__" not in vars(cls):
+            return ()
+        return tuple(p for p in inspect.signature(cls).parameters)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings by name."""
+        return {name: getattr(self, name) for name in self.setting_names()}
+
+    def fresh(self) -> Self:
+        """Return an unfitted copy with the same settings."""
+        return type(self)(**self.settings)
+
+
+def _to_plain(variable: Variable) -> dict[str, Any]:
+    return {"name": variable.name, "kind": variable.kind.value, "levels": list(variable.levels)}
+
+
+def _from_plain(plain: Mapping[str, Any]) -> Variable:
+    return Variable(plain["name"], Kind(plain["kind"]), tuple(plain["levels"]))
+
+
+def methods() -> Mapping[str, type[Method]]:
+    """List all methods by name."""
+    return registry.collect("methods", Method)  # type: ignore[type-abstract]
+
+
+def method(name: str, settings: Mapping[str, Any] | None = None) -> Method:
+    """Make the method of that name.
+
+    Parameters
+    ----------
+    name
+        See `methods`.
+    settings
+        Keyword arguments of its constructor.
+
+    Raises
+    ------
+    MethodError
+        If there is no such method or it has no such setting.
+    """
+    cls = registry.find("methods", Method, name, MethodError)  # type: ignore[type-abstract]
+    chosen = dict(settings or {})
+    for key in chosen:
+        if key not in cls.setting_names():
+            raise MethodError(f"method {name!r} has no setting {key!r}", closest(key, cls.setting_names()))
+    return cls(**chosen)

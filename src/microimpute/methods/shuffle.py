@@ -1,0 +1,51 @@
+"""The null: donors in proportion to weight, whatever the predictors say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from microimpute.errors import MethodError
+from microimpute.keyed import RowRandom
+from microimpute.kinds import Table
+from microimpute.methods.base import FloatArray, Method
+
+__all__ = ["Shuffle"]
+
+
+class Shuffle(Method):
+    """Whole donor rows in proportion to weight; keeps every bundle and ignores every predictor."""
+
+    name = "shuffle"
+    summary = "Whole donor rows in proportion to weight, ignoring predictors: the null to beat."
+    reference = "The null of every comparison; not for use."
+    joint = True
+    proper = True
+    uses_weights = True
+    uses_predictors = False
+
+    def fit(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> Self:
+        """Keep the donors' bundles and the running sum of their weights."""
+        self.predictors, self.targets = X.variables, Y.variables
+        self.bundles = Y.values
+        self.cumulative = np.cumsum(weight)
+        return self
+
+    def draw(self, X: Table, rng: RowRandom) -> FloatArray:
+        """Draw a donor for each row, shape (rows, targets)."""
+        place = np.searchsorted(self.cumulative, rng.uniform("donor") * self.cumulative[-1], side="right")
+        return self.bundles[np.minimum(place, len(self.bundles) - 1)]
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the bundles and the running sum of weights."""
+        return {"bundles": self.bundles, "cumulative": self.cumulative}
+
+    def set_state(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Take them back."""
+        self.bundles, self.cumulative = arrays["bundles"], arrays["cumulative"]
+        if len(self.bundles) != len(self.cumulative) or not len(self.bundles):
+            raise MethodError("the saved shuffle is damaged", "Save the model again.")
+        return self

@@ -1,0 +1,236 @@
+"""Trees whose leaves index all donors: grown by scikit-learn, drawn from in proportion to weight.
+
+A draw sends a row down one randomly chosen tree and takes a donor from its leaf in proportion to weight. That
+is an exact draw from the forest's weighted conditional distribution (Meinshausen 2006, eq. 6; Ćevid et al.
+2022, sec. 2) at the cost of one tree. Because all donors stand in the leaves with their weights, the weighted
+mean of the donors comes back as the mean of the draws on the same population.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from microimpute.errors import MethodError
+
+__all__ = ["LeafForest", "Tree", "grow"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One tree as arrays: children (−1 at leaves), split feature and threshold, and each donor's leaf."""
+
+    left: IntArray
+    right: IntArray
+    feature: IntArray
+    threshold: FloatArray
+    leaves: IntArray
+
+
+@dataclass(frozen=True)
+class LeafForest:
+    """Many trees laid end to end.
+
+    Attributes
+    ----------
+    roots
+        int32, shape (trees,): node that each tree starts at.
+    left, right, feature, threshold
+        shape (nodes,): children (−1 at leaves), split feature and threshold.
+    start, end
+        int32, shape (nodes,): a leaf's donors are ``order[start:end]``.
+    order
+        int32, shape (trees × donors,): donors sorted by leaf.
+    cumulative
+        float64, shape (trees × donors + 1,): running sum of the weights of `order`, from 0.
+    """
+
+    roots: IntArray
+    left: IntArray
+    right: IntArray
+    feature: IntArray
+    threshold: FloatArray
+    start: IntArray
+    end: IntArray
+    order: IntArray
+    cumulative: FloatArray
+
+    @classmethod
+    def build(cls, trees: list[Tree], weight: FloatArray) -> Self:
+        """Lay trees end to end and index the donors in their leaves.
+
+        Parameters
+        ----------
+        trees
+            Grown trees, each with the leaf of every donor.
+        weight
+            float64, shape (donors,): what draws within a leaf are in proportion to.
+        """
+        sizes = [len(t.left) for t in trees]
+        roots = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int32)
+        orders, starts, ends = [], [], []
+        for number, tree in enumerate(trees):
+            order = np.argsort(tree.leaves, kind="stable").astype(np.int32)
+            bounds = np.searchsorted(tree.leaves[order], np.arange(len(tree.left) + 1)) + number * len(weight)
+            orders.append(order)
+            starts.append(bounds[:-1])
+            ends.append(bounds[1:])
+        order = np.concatenate(orders)
+        return cls(
+            roots=roots,
+            left=_shifted([t.left for t in trees], roots),
+            right=_shifted([t.right for t in trees], roots),
+            feature=np.concatenate([t.feature for t in trees]).astype(np.int32),
+            threshold=np.concatenate([t.threshold for t in trees]),
+            start=np.concatenate(starts).astype(np.int32),
+            end=np.concatenate(ends).astype(np.int32),
+            order=order,
+            cumulative=np.concatenate([[0.0], np.cumsum(weight[order])]),
+        )
+
+    def draw(self, X: npt.NDArray[np.float32], which: FloatArray, within: FloatArray) -> npt.NDArray[np.int64]:
+        """Draw one donor per row.
+
+        Parameters
+        ----------
+        X
+            float32, shape (rows, features).
+        which, within
+            float64 in (0, 1), shape (rows,): choose the tree and the donor in its leaf.
+
+        Returns
+        -------
+        numpy.ndarray of int64, shape (rows,)
+            Positions of donors.
+        """
+        leaf = self.route(X, which)
+        low, high = self.cumulative[self.start[leaf]], self.cumulative[self.end[leaf]]
+        place = np.searchsorted(self.cumulative, low + within * (high - low), side="right") - 1
+        # rounding may step over the end of a leaf or onto a donor of no weight at its edge
+        return self.order[np.clip(place, self.start[leaf], self.end[leaf] - 1)].astype(np.int64)
+
+    def route(self, X: npt.NDArray[np.float32], which: FloatArray) -> npt.NDArray[np.int64]:
+        """Send each row down its tree; returns the leaf's node, shape (rows,)."""
+        node = self.roots[(which * len(self.roots)).astype(np.int64)].astype(np.int64)
+        moving = np.flatnonzero(self.left[node] >= 0)
+        while len(moving):
+            at = node[moving]
+            goes_left = X[moving, self.feature[at]] <= self.threshold[at]
+            node[moving] = np.where(goes_left, self.left[at], self.right[at])
+            moving = moving[self.left[node[moving]] >= 0]
+        return node
+
+    def state(self, prefix: str) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays, each name with a prefix."""
+        return {f"{prefix}{f.name}": getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str, donors: int, features: int) -> Self:
+        """Rebuild from `state`, checking every index.
+
+        Raises
+        ------
+        MethodError
+            If arrays are missing, of different lengths, point outside, or would loop.
+        """
+        try:
+            forest = cls(**{f.name: arrays[f"{prefix}{f.name}"] for f in fields(cls)})
+        except KeyError as error:
+            raise MethodError(f"the saved forest lacks {error}", "Save the model again.") from None
+        if not forest._is_sound(donors, features):
+            raise MethodError("the saved forest points outside itself", "The file is damaged: save the model again.")
+        return forest
+
+    def _is_sound(self, donors: int, features: int) -> bool:
+        nodes = len(self.left)
+        if {len(a) for a in (self.right, self.feature, self.threshold, self.start, self.end)} != {nodes}:
+            return False
+        inner = np.flatnonzero(self.left >= 0)
+        leaf = np.flatnonzero(self.left < 0)
+        children_follow = (self.left[inner] > inner).all() and (self.right[inner] > inner).all()  # so no loops
+        inside = (self.left < nodes).all() and (self.right < nodes).all()
+        splits = (self.feature[inner] >= 0).all() and (self.feature[inner] < features).all()
+        starts = len(self.roots) > 0 and (self.roots >= 0).all() and (self.roots < nodes).all()
+        spans = (self.start[leaf] >= 0).all() and (self.start[leaf] < self.end[leaf]).all()
+        held = (self.end <= len(self.order)).all() and len(self.cumulative) == len(self.order) + 1
+        donors_known = (self.order >= 0).all() and (self.order < donors).all()
+        return bool(children_follow and inside and splits and starts and spans and held and donors_known)
+
+
+def _shifted(children: list[IntArray], roots: IntArray) -> IntArray:
+    moved = [np.where(c < 0, -1, c + root) for c, root in zip(children, roots, strict=True)]
+    return np.concatenate(moved).astype(np.int32)
+
+
+def grow(
+    X: npt.NDArray[np.float32],
+    scores: FloatArray,
+    weight: FloatArray,
+    rng: np.random.Generator,
+    *,
+    trees: int,
+    leaf: int,
+    features: float,
+) -> LeafForest:
+    """Grow trees on bootstrap resamples of the donors and index all donors in their leaves.
+
+    Parameters
+    ----------
+    X
+        float32, shape (donors, features).
+    scores
+        float64, shape (donors, targets): what splits should separate, on comparable scales.
+    weight
+        float64, shape (donors,), not negative: counts in the splits and in the draws.
+    rng
+        Source of the resamples and of the trees' seeds.
+    trees
+        Number of trees.
+    leaf
+        Least number of distinct resampled donors in a leaf.
+    features
+        Share of features tried at each split.
+
+    Returns
+    -------
+    LeafForest
+    """
+    import joblib
+
+    donors = len(X)
+    seeds = rng.integers(2**31 - 1, size=trees)
+    counts = [rng.multinomial(donors, np.full(donors, 1.0 / donors)) for _ in range(trees)]
+    # no n_jobs here: the caller sets the number of workers with joblib.parallel_config
+    grown = joblib.Parallel(prefer="threads")(
+        joblib.delayed(_grow_one)(X, scores, weight * count, int(seed), leaf, features)
+        for seed, count in zip(seeds, counts, strict=True)
+    )
+    return LeafForest.build(grown, weight)
+
+
+def _grow_one(
+    X: npt.NDArray[np.float32], scores: FloatArray, weight: FloatArray, seed: int, leaf: int, features: float
+) -> Tree:
+    from sklearn.tree import DecisionTreeRegressor
+
+    kept = weight > 0
+    if not kept.any():  # a resample of a handful of donors may miss all that have weight
+        kept = np.ones(len(weight), dtype=bool)
+        weight = kept.astype(np.float64)
+    model = DecisionTreeRegressor(min_samples_leaf=leaf, max_features=features, random_state=seed)
+    model.fit(X[kept], scores[kept], sample_weight=weight[kept])
+    tree = model.tree_
+    return Tree(
+        tree.children_left.astype(np.int32),
+        tree.children_right.astype(np.int32),
+        np.maximum(tree.feature, 0).astype(np.int32),
+        tree.threshold.astype(np.float64),
+        tree.apply(X).astype(np.int32),
+    )
