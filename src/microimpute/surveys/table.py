@@ -1,0 +1,55 @@
+"""Any table: a Parquet, CSV or Stata file whose design is said by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from microimpute.errors import SurveyError, closest
+from microimpute.frames import as_frame
+from microimpute.survey import Survey
+from microimpute.surveys.base import Connector
+
+__all__ = ["TableFile"]
+
+
+class TableFile(Connector):
+    """Reads a table as it is; nothing is renamed, recoded or checked."""
+
+    name: ClassVar[str] = "table"
+    title: ClassVar[str] = "Any table (Parquet, CSV or Stata file)"
+    publisher: ClassVar[str] = "yourself"
+    variables: ClassVar[Mapping[str, str]] = {}
+    options: ClassVar[Mapping[str, str]] = {
+        "weight": "column of survey weights; default: every row counts alike",
+        "keys": "columns that together name a unit",
+        "implicate": "column that numbers the file's own implicates",
+        "household": "columns that name the household of a row; default: keys",
+        "replicates": "replicate weight columns",
+        "kinds": "column → kind, where it is not to be inferred",
+        "dollars": "year whose prices the money is in",
+        "unit": "what a row is, in a word",
+    }
+
+    def read(self, path: Path, **options: Any) -> Survey:
+        """Read a table.
+
+        Parameters
+        ----------
+        path
+            A Parquet, CSV (also gzipped) or Stata file.
+        **options
+            See `options`.
+
+        Raises
+        ------
+        SurveyError
+            If the file can't be read, an option does not exist, or a column that is named is not there.
+        """
+        unknown = [o for o in options if o not in self.options]
+        if unknown:
+            raise SurveyError(
+                f"the table connector has no option {unknown[0]!r}", closest(unknown[0], self.options)
+            )
+        return Survey(as_frame(Path(path)), source=f"file {Path(path).name}", **options)
