@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import numpy.typing as npt
 
 from microimpute import registry
 from microimpute.errors import SurveyError
 from microimpute.kinds import Kind
-from microimpute.survey import Survey
+from microimpute.survey import Survey, replace_survey
 
-__all__ = ["Concept", "Crosswalk", "crosswalk", "crosswalks"]
+__all__ = ["Concept", "Crosswalk", "Formula", "crosswalk", "crosswalks"]
 
-Formula = Callable[[Survey], npt.NDArray[Any]]
+#: Makes a column, shape (rows,), from a survey; money in prices of the year that is given.
+Formula = Callable[[Survey, int], npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,10 @@ class Concept:
     caveat
         What is not comparable; empty if nothing is known.
     from_donor, from_receiver
-        Make the column, shape (rows,), from each survey, money in that survey's own `dollars`.
+        Make the column, shape (rows,), from each survey. Money comes out in prices of the year that is the
+        second argument: rows of one survey may be in dollars of different years, so each formula converts.
     money
-        Whether it is an amount of money, to be brought to one dollar year.
+        Whether it is an amount of money.
     """
 
     name: str
@@ -66,6 +69,11 @@ class Crosswalk(ABC):
     #: How the units of the two surveys differ, and other things a reader must know.
     remarks: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """Names of the shared predictors."""
+        return tuple(concept.name for concept in self.concepts)
+
     def harmonise(self, donor: Survey, receiver: Survey, dollars: int) -> tuple[Survey, Survey]:
         """Add the shared predictors to both surveys, all money in prices of one year.
 
@@ -74,14 +82,52 @@ class Crosswalk(ABC):
         donor, receiver
             As their connectors read them.
         dollars
-            Year whose prices the predictors are brought to.
+            Year whose prices the predictors are brought to; the surveys' own columns stay as they are.
 
         Returns
         -------
         donor, receiver
-            The surveys with one more column per concept.
+            The surveys with one more column per concept, of declared kind and with a label.
+
+        Raises
+        ------
+        SurveyError
+            If a survey lacks a column that a concept is made from, or has one of a concept's name.
         """
-        raise NotImplementedError
+        return self._side(donor, dollars, "donor"), self._side(receiver, dollars, "receiver")
+
+    def _side(self, survey: Survey, dollars: int, side: str) -> Survey:
+        columns: dict[str, npt.NDArray[Any]] = {}
+        labels = dict(survey.labels)
+        for concept in self.concepts:
+            formula: Formula = getattr(concept, f"from_{side}")
+            columns[concept.name] = self._column(concept, formula, survey, dollars, side)
+            unit = f", {dollars} dollars" if concept.money else ""
+            labels[concept.name] = f"{getattr(concept, side)}{unit}"
+        kinds = {**survey.kinds, **{c.name: c.kind for c in self.concepts}}
+        made = (
+            f"{len(columns)} shared predictors made by the crosswalk {self.name}, money in {dollars} dollars"
+        )
+        added = survey.with_columns(columns)
+        return replace_survey(added, kinds=kinds, labels=labels, notes=(*survey.notes, made))
+
+    def _column(
+        self, concept: Concept, formula: Formula, survey: Survey, dollars: int, side: str
+    ) -> npt.NDArray[Any]:
+        try:
+            values = np.asarray(formula(survey, dollars))
+        except SurveyError as error:
+            connector = self.donor if side == "donor" else self.receiver
+            raise SurveyError(
+                f"crosswalk {self.name}: the {side} can't give {concept.name!r}: {error.problem}",
+                f"Read the {side} with the connector {connector!r}; a sample must keep the columns that it is made from.",
+            ) from None
+        if values.shape != (len(survey),):
+            raise SurveyError(
+                f"crosswalk {self.name} makes {concept.name!r} of shape {values.shape} for {len(survey)} rows",
+                "Make one value per row.",
+            )
+        return values
 
 
 def crosswalks() -> Mapping[str, type[Crosswalk]]:
