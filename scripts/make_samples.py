@@ -3,7 +3,7 @@
     python scripts/make_samples.py SCFP2019.zip cps.csv.gz
 
 Households are drawn with unequal probabilities, systematically from a sorted list, and their weights are then
-calibrated (raking, Deville and Särndal 1992, exponential distance) to totals of the published file. See
+calibrated (bounded raking, Deville and Särndal 1992) to totals of the published file. See
 src/microimpute/data/README.md.
 """
 
@@ -28,8 +28,12 @@ from microimpute.surveys.scf import IDENTITIES, IMPLICATES, SCF
 FloatArray = npt.NDArray[np.float64]
 
 SEED = 20191
+#: How strongly an SCF household's chance to be drawn grows with its wealth.
+RICHNESS = 0.6
 SCF_HOUSEHOLDS = 1_200
 CPS_HOUSEHOLDS = 6_000
+#: How far calibration may change a weight: not below, not above, so many times.
+LOW, HIGH = 0.2, 4.0
 DATA = Path(__file__).resolve().parents[1] / "src" / "microimpute" / "data"
 
 DEMOGRAPHIC = ("HHSEX", "AGE", "AGECL", "EDUC", "EDCL", "MARRIED", "KIDS", "LF", "FAMSTRUCT", "RACECL", "RACE")
@@ -48,25 +52,33 @@ def systematic(size: FloatArray, count: int, rng: np.random.Generator) -> npt.ND
 
 
 def rake(start: FloatArray, design: FloatArray, totals: FloatArray) -> FloatArray:
-    """Find weights start × exp(design · λ) whose totals are the given ones, by damped Newton steps."""
-    scale = np.abs(totals) + 1e-9 * np.abs(totals).max()
-    x = design / scale
-    goal = totals / scale
+    """Find weights between LOW and HIGH times the starting ones whose totals are the given ones.
+
+    The logit method of Deville and Särndal (1992, case 6), solved by damped Newton steps.
+    """
+    x = design / np.abs(totals)
+    goal = totals / np.abs(totals)
+    steepness = (HIGH - LOW) / ((1.0 - LOW) * (HIGH - 1.0))
+
+    def weigh(multiplier: FloatArray) -> tuple[FloatArray, FloatArray]:
+        raised = (1.0 - LOW) * np.exp(np.clip(steepness * (x @ multiplier), -50.0, 50.0))
+        ratio = (LOW * (HIGH - 1.0) + HIGH * raised) / (HIGH - 1.0 + raised)
+        slope = (ratio - LOW) * (HIGH - ratio) * steepness / (HIGH - LOW)
+        return start * ratio, start * slope
+
     multiplier = np.zeros(x.shape[1])
-    weight = start
+    weight, slope = weigh(multiplier)
     for _ in range(500):
         gap = goal - weight @ x
         if np.abs(gap).max() < 1e-9:
             return weight
-        step = np.linalg.lstsq(x.T @ (weight[:, None] * x), gap, rcond=1e-14)[0]
-        step *= min(1.0, 2.0 / np.abs(x @ step).max())
-        dual = weight.sum() - goal @ multiplier
-        for _ in range(40):  # the dual is convex: halve the step until it falls
-            tried = start * np.exp(x @ (multiplier + step))
-            if tried.sum() - goal @ (multiplier + step) <= dual:
+        step = np.linalg.lstsq(x.T @ (slope[:, None] * x), gap, rcond=1e-12)[0]
+        for _ in range(40):  # halve the step until it brings the totals nearer
+            weight, slope = weigh(multiplier + step)
+            if np.linalg.norm(goal - weight @ x) < np.linalg.norm(gap):
                 break
             step *= 0.5
-        multiplier, weight = multiplier + step, tried
+        multiplier += step
     raise RuntimeError(f"raking does not settle; largest relative gap {np.abs(gap).max():.2e}")
 
 
@@ -99,14 +111,16 @@ def sample_scf(survey: Survey) -> pa.Table:
             mean(data[exact].to_numpy(np.float64)),
             mean(groups(data["NETWORTH"].to_numpy(np.float64), row_weight, np.arange(1, 10) / 10)),
             mean(groups(data["INCOME"].to_numpy(np.float64), row_weight, np.array([0.25, 0.5, 0.75, 0.9]))),
-            mean((data[["MARRIED", "HOUSECL"]].to_numpy(np.float64) == 1)),
+            mean(data[["MARRIED", "HOUSECL"]].to_numpy(np.float64) == 1),
+            mean(data[["OCCAT1"]].to_numpy(np.float64) == 2),
+            mean(data[["WAGEINC", "SSRETINC", "TRANSFOTHINC"]].to_numpy(np.float64) != 0),
         ]
     )
     order = np.argsort(worth, kind="stable")
-    size = (weight * np.sqrt(np.abs(worth) + 50_000.0))[order]
+    size = weight * (np.abs(worth) + 50_000.0) ** RICHNESS
     rng = np.random.default_rng(SEED)
-    chosen = np.sort(order[systematic(size, SCF_HOUSEHOLDS, rng)])
-    start = weight[chosen] / (weight * np.sqrt(np.abs(worth) + 50_000.0))[chosen]
+    chosen = np.sort(order[systematic(size[order], SCF_HOUSEHOLDS, rng)])
+    start = (weight / size)[chosen]
     start *= weight.sum() / start.sum()
     calibrated = rake(start, design[chosen], weight @ design)
     rows = (chosen[:, None] * IMPLICATES + np.arange(IMPLICATES)).ravel()
@@ -126,7 +140,6 @@ def sample_cps(path: Path, survey: Survey) -> pa.Table:
     order = np.lexsort((income, np.floor(age / 10), couple, survey.numbers("FLPDYR")))
     rng = np.random.default_rng(SEED)
     chosen = np.sort(order[systematic(weight[order], CPS_HOUSEHOLDS, rng)])
-    money = [c for c in frame if str(c).startswith("family_e0") or str(c).endswith("_ben")]
     years = survey.numbers("FLPDYR")[:, None] == np.array([2012, 2013])
     design = np.column_stack(
         [
@@ -137,7 +150,6 @@ def sample_cps(path: Path, survey: Survey) -> pa.Table:
             groups(income, weight, np.arange(1, 10) / 10),
         ]
     )
-    del money
     calibrated = rake(np.full(len(chosen), weight.sum() / len(chosen)), design[chosen], weight @ design)
     scaled = pd.DataFrame({"FLPDYR": frame["FLPDYR"].iloc[chosen], "h_seq": frame["h_seq"].iloc[chosen]})
     scaled = scaled.astype("int64").assign(factor=calibrated / weight[chosen])

@@ -1,4 +1,4 @@
-"""Small files that travel with the package: survey samples and the consumer price index. See its README.md."""
+"""Files that travel with the package: survey samples and the consumer price index (see README.md)."""
 
 from __future__ import annotations
 
