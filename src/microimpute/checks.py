@@ -48,7 +48,9 @@ def targets(donor: Survey, receiver: Survey, names: Sequence[str]) -> tuple[str,
         if name not in donor.columns:
             raise FusionError(f"target {name!r} is not in the donor", closest(name, donor.columns))
         if name in donor.design:
-            raise FusionError(f"target {name!r} is part of the donor's design", "Leave it out of the targets.")
+            raise FusionError(
+                f"target {name!r} is part of the donor's design", "Leave it out of the targets."
+            )
         if list(names).count(name) > 1:
             raise FusionError(f"target {name!r} is named twice", "Name it once.")
         absent_from_receiver(receiver, name)
@@ -59,7 +61,8 @@ def absent_from_receiver(receiver: Survey, name: str) -> None:
     """Check that an imputed column would not overwrite an observed one."""
     if name in receiver.columns:
         raise FusionError(
-            f"target {name!r} is in the receiver already", "Observed values are never altered: drop or rename it."
+            f"target {name!r} is in the receiver already",
+            "Observed values are never altered: drop or rename it.",
         )
 
 
@@ -75,7 +78,9 @@ def predictors(
     """
     design = donor.design | receiver.design
     if names is None:
-        common = tuple(c for c in donor.columns if c in receiver.columns and c not in design and c not in taken)
+        common = tuple(
+            c for c in donor.columns if c in receiver.columns and c not in design and c not in taken
+        )
         if not common:
             raise FusionError(
                 "donor and receiver have no column in common besides weights and keys",
@@ -93,7 +98,9 @@ def predictors(
         if name in taken:
             raise FusionError(f"column {name!r} is both target and predictor", "Make it one of the two.")
         if name in design:
-            raise FusionError(f"predictor {name!r} is part of the surveys' design", "Leave it out of the predictors.")
+            raise FusionError(
+                f"predictor {name!r} is part of the surveys' design", "Leave it out of the predictors."
+            )
     return tuple(dict.fromkeys(names)), False
 
 
@@ -115,14 +122,20 @@ def weights(survey: Survey, side: str) -> tuple[FloatArray, tuple[Note, ...]]:
     if not dtype.is_numeric():
         raise FusionError(f"weight {column!r} of the {side} holds {dtype}", "Weights must be numbers.")
     values = survey.weights()
-    for bad, what in ((np.isnan(values), "missing"), (np.isinf(values), "infinite"), (values < 0, "negative")):
+    for bad, what in (
+        (np.isnan(values), "missing"),
+        (np.isinf(values), "infinite"),
+        (values < 0, "negative"),
+    ):
         if bad.any():
             raise FusionError(
                 f"weight {column!r} of the {side} is {what} in {bad.sum():,} of {len(values):,} rows",
                 "Mend or leave out these rows before the fusion.",
             )
     if len(values) and not values.sum() > 0:
-        raise FusionError(f"weight {column!r} of the {side} sums to zero", "Give weights that are not all zero.")
+        raise FusionError(
+            f"weight {column!r} of the {side} sums to zero", "Give weights that are not all zero."
+        )
     return values, ()
 
 
@@ -136,13 +149,15 @@ def unique_keys(survey: Survey, side: str, keys: Keys, implicates: npt.NDArray[n
     """Check that keys name one row each (in each implicate)."""
     for column in survey.keys:
         if missing := survey.frame[column].null_count():
-            raise FusionError(f"key {column!r} of the {side} is missing in {missing:,} rows", "Fill or drop them.")
+            raise FusionError(
+                f"key {column!r} of the {side} is missing in {missing:,} rows", "Fill or drop them."
+            )
     for number in np.unique(implicates):
         mine = keys[implicates == number]
         if twice := len(mine) - len(np.unique(mine)):
             raise FusionError(
                 f"the key ({', '.join(survey.keys)}) of the {side} names {twice:,} rows more than once",
-                "Name columns that together are unique, or leave keys out; household= says what belongs together.",
+                "Name columns that together are unique; household= says which rows belong together.",
             )
 
 
@@ -153,10 +168,13 @@ def rule_columns(rules: Sequence[Rule], known: Sequence[str], classes: Sequence[
         for column in rule.columns:
             if column not in known and column not in totals:
                 raise FusionError(
-                    f"rule '{rule}' names {column!r}, which is not a target", closest(column, [*known, *totals])
+                    f"rule '{rule}' names {column!r}, which is not a target",
+                    closest(column, [*known, *totals]),
                 )
             if column in classes:
-                raise FusionError(f"rule '{rule}' needs amounts, but {column!r} is a class", "Rewrite the rule.")
+                raise FusionError(
+                    f"rule '{rule}' needs amounts, but {column!r} is a class", "Rewrite the rule."
+                )
 
 
 def rules_hold(rules: Sequence[Rule], columns: Mapping[str, FloatArray]) -> None:
@@ -168,7 +186,8 @@ def rules_hold(rules: Sequence[Rule], columns: Mapping[str, FloatArray]) -> None
         if broken:
             total = len(next(iter(columns.values())))
             raise FusionError(
-                f"rule '{rule}' is broken by {broken:,} of {total:,} donor rows", "Mend those rows or drop the rule."
+                f"rule '{rule}' is broken by {broken:,} of {total:,} donor rows",
+                "Mend those rows or drop the rule.",
             )
 
 
@@ -196,7 +215,7 @@ def overlap(variable: Variable, receiver: FloatArray) -> tuple[Note, ...]:
         )
     if not unseen:
         return ()
-    text = f"{variable.name} has a level that no donor has in {unseen:,} receiver rows; they are drawn as of no level."
+    text = f"{variable.name} has a level that no donor has in {unseen:,} receiver rows; drawn as of no level."
     return (Note(text, unseen, warning=True),)
 
 

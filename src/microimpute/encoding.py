@@ -20,7 +20,7 @@ def feature_count(variable: Variable) -> int:
 def features(variable: Variable, values: FloatArray) -> npt.NDArray[np.float32]:
     """Make a variable's feature columns, shape (rows, `feature_count`); an unknown class is all zeros."""
     if variable.kind is Kind.CATEGORICAL:
-        return (values[:, None] == np.arange(len(variable.levels))).astype(np.float32)
+        return np.asarray(values[:, None] == np.arange(len(variable.levels)), dtype=np.float32)
     return values[:, None].astype(np.float32)
 
 

@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from microimpute.errors import SurveyError
 
-__all__ = ["READABLE", "as_frame", "is_path", "read_file"]
+__all__ = ["READABLE", "Frame", "Series", "aligned", "as_frame", "is_path", "make_series", "read_file"]
 
 Frame = nw.DataFrame[Any]
+Series = nw.Series[Any]
 
 #: Endings that `read_file` knows.
 READABLE = (".parquet", ".csv", ".csv.gz", ".dta")
@@ -29,7 +30,7 @@ def as_frame(source: object) -> Frame:
     Parameters
     ----------
     source
-        A frame, or a path that ends in one of `READABLE`; a file is read into a pandas frame with Arrow types,
+        A frame, or a path that ends in one of `READABLE`; a file becomes a pandas frame with Arrow types,
         which keeps whole numbers with gaps as whole numbers.
 
     Raises
@@ -39,8 +40,9 @@ def as_frame(source: object) -> Frame:
     """
     if isinstance(source, str | Path):
         return read_file(Path(source))
+    frame: Any
     try:
-        frame = nw.from_native(source, eager_only=True)  # type: ignore[call-overload]
+        frame = nw.from_native(source, eager_only=True)
     except (TypeError, nw.exceptions.DuplicateError) as error:
         raise SurveyError(
             f"{type(source).__name__} is not a table: {error}",
@@ -48,7 +50,22 @@ def as_frame(source: object) -> Frame:
         ) from None
     if isinstance(frame, nw.Series):
         raise SurveyError("a single column was given", "Give a whole table.")
-    return frame
+    whole: Frame = frame
+    return whole
+
+
+def make_series(name: str, values: Any, dtype: Any, backend: nw.Implementation) -> Series:
+    """Make a column for a frame library."""
+    chosen: Any = backend
+    return nw.new_series(name, values, dtype, backend=chosen)
+
+
+def aligned(series: Series, frame: Frame) -> Series:
+    """Give a pandas series the frame's index, so that rows meet by position."""
+    if not frame.implementation.is_pandas():
+        return series
+    native = series.to_native().set_axis(frame.to_native().index)
+    return nw.from_native(native, series_only=True)
 
 
 def read_file(path: Path) -> Frame:
@@ -63,13 +80,17 @@ def read_file(path: Path) -> Frame:
         raise SurveyError(f"there is no file {path}", "Check the path.")
     name = path.name.lower()
     if not name.endswith(READABLE):
-        raise SurveyError(f"{path.name} has an ending that is not known", f"Give one of {', '.join(READABLE)}.")
+        raise SurveyError(
+            f"{path.name} has an ending that is not known", f"Give one of {', '.join(READABLE)}."
+        )
     refuse_html(path)
     try:
         table = _read_table(path, name)
     except (pa.ArrowInvalid, OSError, ValueError, EOFError) as error:
         first = str(error).splitlines()[0]
-        raise SurveyError(f"{path.name} can't be read: {first}", "Get the file again; it may be cut off.") from None
+        raise SurveyError(
+            f"{path.name} can't be read: {first}", "Get the file again; it may be cut off."
+        ) from None
     return as_frame(table)
 
 
@@ -95,5 +116,6 @@ def refuse_html(path: Path) -> None:
         start = handle.read(512).lstrip().lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise SurveyError(
-            f"{path.name} is a web page, not a data file", "Download the file itself; the link may lead to a page."
+            f"{path.name} is a web page, not a data file",
+            "Download the file itself; the link may lead to a page.",
         )

@@ -137,7 +137,10 @@ class Fusion:
         own = self.implicates[(implicate - 1) % len(self.implicates)]
         rows = self._donor_order[self._donor_implicate[self._donor_order] == own]
         return Training(
-            self._donor_x.take(rows), self._donor_y.take(rows), self._donor_weight[rows], self._households[rows]
+            self._donor_x.take(rows),
+            self._donor_y.take(rows),
+            self._donor_weight[rows],
+            self._households[rows],
         )
 
     @property
@@ -157,7 +160,10 @@ class Fusion:
             _, told = checks.weights(survey, side)
             notes += told
             notes += [
-                Note(f"{side}: {c.figure} is {c.found:,.6g}, published {c.published:,.6g} ({c.source}).", warning=True)
+                Note(
+                    f"{side}: {c.figure} is {c.found:,.6g}, published {c.published:,.6g} ({c.source}).",
+                    warning=True,
+                )
                 for c in survey.checks
                 if not c.passed
             ]
@@ -195,9 +201,12 @@ class Fusion:
         declared = {**self.receiver.kinds, **self.donor.kinds, **kinds}
         for column in kinds:
             if column not in self.donor.columns:
-                raise FusionError(f"a kind is declared for {column!r}, which is not in the donor", "Check its name.")
+                raise FusionError(
+                    f"a kind is declared for {column!r}, which is not in the donor", "Check its name."
+                )
         variables = {
-            name: describe(self.donor.frame[name], declared.get(name)) for name in (*self.predictors, *self.targets)
+            name: describe(self.donor.frame[name], declared.get(name))
+            for name in (*self.predictors, *self.targets)
         }
         self._set(variables=variables)
         outcomes = [encode(self.donor.frame[t], variables[t]) for t in self.targets]
@@ -213,7 +222,10 @@ class Fusion:
         notes: list[Note] = []
         for name in self.predictors:
             variable = variables[name]
-            ours, theirs = encode(self.donor.frame[name], variable), encode(self.receiver.frame[name], variable)
+            ours, theirs = (
+                encode(self.donor.frame[name], variable),
+                encode(self.receiver.frame[name], variable),
+            )
             checks.infinite(name, ours, "donor")
             checks.infinite(name, theirs, "receiver")
             notes += checks.overlap(variable, theirs)
@@ -260,7 +272,11 @@ class Fusion:
         self._set(_donor_weight=weight, _donor_order=used, _donor_implicate=implicates)
         self._set(_households=self.donor.household_keys())
         left_out = len(order) - len(used)
-        return [Note(f"{left_out:,} donor rows have weight zero and are never drawn.", left_out)] if left_out else []
+        return (
+            [Note(f"{left_out:,} donor rows have weight zero and are never drawn.", left_out)]
+            if left_out
+            else []
+        )
 
 
 def _survey(source: Any) -> Survey:
@@ -270,7 +286,7 @@ def _survey(source: Any) -> Survey:
 def _fill_gaps(
     variable: Variable, donor: FloatArray, receiver: FloatArray, weight: FloatArray
 ) -> tuple[list[tuple[Variable, FloatArray, FloatArray]], list[Note]]:
-    """Fill missing predictors: a class gets a level of its own; an amount the donor's weighted median and a flag."""
+    """Fill missing predictors: a class gets a level of its own, an amount the donor's median and a flag."""
     gaps = [np.isnan(side) for side in (donor, receiver)]
     counts = [int(g.sum()) for g in gaps]
     if not any(counts):
@@ -280,18 +296,20 @@ def _fill_gaps(
     where = f"missing in {counts[0]:,} donor and {counts[1]:,} receiver rows"
     notes = [Note(f"{variable.name} is {where}; {_HANDLING[variable.kind.is_class]}.", sum(counts))]
     if counts[1] and not counts[0]:
-        text = f"{variable.name} is never missing among donors: receivers without it are drawn as if it were typical."
+        text = f"{variable.name} is never missing among donors: receivers without it are drawn as if typical."
         notes.append(Note(text, counts[1], warning=True))
     if variable.kind.is_class:
         level = float(len(variable.levels))
         wider = Variable(variable.name, Kind.CATEGORICAL, (*variable.levels, "(missing)"), variable.reason)
-        return [(wider, *(np.where(g, level, s) for g, s in zip(gaps, (donor, receiver), strict=True)))], notes
+        return [(wider, np.where(gaps[0], level, donor), np.where(gaps[1], level, receiver))], notes
     known = ~gaps[0]
     middle = float(np.quantile(donor[known], 0.5, weights=weight[known], method="inverted_cdf"))
-    filled = [np.where(g, middle, s) for g, s in zip(gaps, (donor, receiver), strict=True)]
+    filled = (variable, np.where(gaps[0], middle, donor), np.where(gaps[1], middle, receiver))
     flag = Variable(f"{variable.name} missing", Kind.BINARY, (False, True), "flag of missing values")
-    return [(variable, filled[0], filled[1]), (flag, *(g.astype(float) for g in gaps))], notes
+    return [filled, (flag, gaps[0].astype(np.float64), gaps[1].astype(np.float64))], notes
 
 
-_HANDLING = {True: "missing counts as a level of its own", False: "filled with the donor's median and flagged"}
-
+_HANDLING = {
+    True: "missing counts as a level of its own",
+    False: "filled with the donor's median and flagged",
+}

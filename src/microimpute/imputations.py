@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 
+from microimpute import manifest as manifest_file
 from microimpute import rules as edit_rules
+from microimpute import storage
 from microimpute.errors import FusionError, MethodError
-from microimpute.frames import Frame
+from microimpute.frames import Frame, Series, aligned, make_series
 from microimpute.fusion import Fusion
 from microimpute.keyed import Keys, RowRandom, generator
 from microimpute.kinds import Kind, Table, decode
-from microimpute.methods.base import Method, method as method_named
+from microimpute.methods.base import Method
+from microimpute.methods.base import method as method_named
 from microimpute.rules import Rule
 from microimpute.survey import Survey
 
-__all__ = ["ROW_NUMBER", "Imputations", "impute", "resample"]
+__all__ = ["ROW_NUMBER", "Imputations", "Progress", "impute", "resample"]
 
 FloatArray = npt.NDArray[np.float64]
 Progress = Callable[[str, float], None]
@@ -51,7 +55,7 @@ class Imputations:
 
     receiver: Survey = field(repr=False)
     columns: tuple[str, ...]
-    values: Mapping[str, tuple[nw.Series, ...]] = field(repr=False)
+    values: Mapping[str, tuple[Series, ...]] = field(repr=False)
     manifest: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -87,7 +91,7 @@ class Imputations:
         """Return what `complete` does, wrapped by narwhals."""
         if not 1 <= implicate <= self.m:
             raise FusionError(f"there is no implicate {implicate}", f"Choose one of 1 to {self.m}.")
-        new = [_aligned(self.values[c][implicate - 1], self.receiver.frame) for c in self.columns]
+        new = [aligned(self.values[c][implicate - 1], self.receiver.frame) for c in self.columns]
         return self.receiver.frame.with_columns(*new)
 
     def numbers(self, column: str) -> FloatArray:
@@ -101,7 +105,7 @@ class Imputations:
         if self.receiver.keys:
             return self.receiver.frame.select(*self.receiver.keys)
         backend = self.receiver.frame.implementation
-        number = nw.new_series(ROW_NUMBER, np.arange(len(self)), nw.Int64, backend=backend)
+        number = make_series(ROW_NUMBER, np.arange(len(self)), nw.Int64, backend)
         return number.to_frame()
 
     def long(self) -> Any:
@@ -113,17 +117,46 @@ class Imputations:
         keys = self.keys()
         backend = keys.implementation
         for i in range(self.m):
-            number = nw.new_series("implicate", np.full(len(self), i + 1), nw.Int64, backend=backend)
-            new = [_aligned(self.values[c][i], keys) for c in self.columns]
-            yield keys.with_columns(_aligned(number, keys), *new).select("implicate", *keys.columns, *self.columns)
+            number = make_series("implicate", np.full(len(self), i + 1), nw.Int64, backend)
+            new = [aligned(self.values[c][i], keys) for c in self.columns]
+            yield keys.with_columns(aligned(number, keys), *new).select(
+                "implicate", *keys.columns, *self.columns
+            )
 
+    def save(self, folder: str | Path) -> None:
+        """Write `imputations.parquet`, `completed.parquet` and `manifest.json` into a new directory.
 
-def _aligned(series: nw.Series, frame: Frame) -> nw.Series:
-    """Give a pandas series the frame's index, so that rows meet by position."""
-    if frame.implementation is not nw.Implementation.PANDAS:
-        return series
-    native = series.to_native().set_axis(frame.to_native().index)
-    return nw.from_native(native, series_only=True)
+        Raises
+        ------
+        OutputError
+            If the directory exists and is not empty.
+        """
+        with storage.new_directory(Path(folder)) as scratch:
+            storage.write_tables(self, scratch)
+            manifest_file.write(scratch, self.manifest)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Imputations:
+        """Read what `save`, or a run of a recipe, wrote; frames come as pandas.
+
+        Raises
+        ------
+        OutputError
+            If the directory is not one of these.
+        """
+        content = manifest_file.read(Path(folder))
+        frame, values, keys = storage.read_tables(Path(folder))
+        said = content["receiver"]
+        own = [k for k in keys if k != ROW_NUMBER]
+        receiver = Survey(
+            frame,
+            weight=said["weight"],
+            keys=own,
+            dollars=said["dollars"],
+            unit=said["unit"],
+            source=said["source"],
+        )
+        return cls(receiver, tuple(values), {c: tuple(s) for c, s in values.items()}, content)
 
 
 def impute(
@@ -175,9 +208,9 @@ def impute(
 
     Notes
     -----
-    Implicate i is fitted to its own Bayesian bootstrap of the donor's households, on the donor's own implicate
-    i where it has several, so that the spread between implicates carries the donor's sampling and imputation
-    error (Rubin 1987, ch. 4; Schenker & Rubin 1986).
+    Implicate i is fitted to its own Bayesian bootstrap of the donor's households, on the donor's own
+    implicate i where it has several, so that the spread between implicates carries the donor's sampling and
+    imputation error (Rubin 1987, ch. 4; Schenker & Rubin 1986).
     """
     ready = _fusion(fusion, receiver, targets, predictors, weight, rules, kinds)
     chosen = method_named(method) if isinstance(method, str) else method
@@ -206,7 +239,8 @@ def _fusion(
     if isinstance(fusion, Fusion):
         if receiver is not None or targets or predictors or weight or given or kinds:
             raise FusionError(
-                "a Fusion was given together with its parts", "Give either a Fusion, or donor, receiver and targets."
+                "a Fusion was given together with its parts",
+                "Give either a Fusion, or donor, receiver and targets.",
             )
         return fusion
     if receiver is None or targets is None:
@@ -228,7 +262,9 @@ def _check_settings(fusion: Fusion, method: Method, m: int, seed: int, workers: 
     for target in fusion.targets:
         kind = fusion.variables[target].kind
         if kind not in method.kinds:
-            raise MethodError(f"method {method.name!r} can't draw {target!r}, which is {kind.value}", "Choose another.")
+            raise MethodError(
+                f"method {method.name!r} can't draw {target!r}, which is {kind.value}", "Choose another."
+            )
 
 
 class _Workers(ThreadPoolExecutor):
@@ -300,7 +336,7 @@ def draw_into(out: FloatArray, fitted: Method, X: Table, rng: RowRandom, pool: T
 def _collect(fusion: Fusion, method: Method, drawn: FloatArray, seed: int) -> Imputations:
     backend = fusion.receiver.frame.implementation
     amounts = [t for t in fusion.targets if not fusion.variables[t].kind.is_class]
-    values: dict[str, list[nw.Series]] = {c: [] for c in (*fusion.targets, *fusion.derived)}
+    values: dict[str, list[Series]] = {c: [] for c in (*fusion.targets, *fusion.derived)}
     broken = dict.fromkeys(map(str, fusion.rules), 0)
     for block in drawn:
         columns = dict(zip(fusion.targets, block.T, strict=True))
@@ -310,15 +346,22 @@ def _collect(fusion: Fusion, method: Method, drawn: FloatArray, seed: int) -> Im
         for target in fusion.targets:
             values[target].append(decode(columns[target], fusion.variables[target], backend))
         for total, amount in totals.items():
-            values[total].append(nw.new_series(total, amount, nw.Float64, backend=backend))
+            values[total].append(make_series(total, amount, nw.Float64, backend))
     manifest = describe_run(fusion, method, m=len(drawn), seed=seed, broken=broken)
     return Imputations(fusion.receiver, tuple(values), {c: tuple(s) for c, s in values.items()}, manifest)
 
 
-def describe_run(fusion: Fusion, method: Method, *, m: int, seed: int, broken: Mapping[str, int]) -> dict[str, Any]:
+def describe_run(
+    fusion: Fusion, method: Method, *, m: int, seed: int, broken: Mapping[str, int]
+) -> dict[str, Any]:
     """Say in plain values what was done: the part of a manifest that does not speak of files."""
     return {
-        "method": {"name": method.name, "settings": method.settings, "joint": method.joint, "proper": method.proper},
+        "method": {
+            "name": method.name,
+            "settings": method.settings,
+            "joint": method.joint,
+            "proper": method.proper,
+        },
         "m": m,
         "seed": seed,
         "donor": _describe_survey(fusion.donor),
@@ -342,7 +385,13 @@ def _describe_survey(survey: Survey) -> dict[str, Any]:
         "keys": list(survey.keys),
         "dollars": survey.dollars,
         "checks": [
-            {"figure": c.figure, "published": c.published, "found": c.found, "passed": c.passed, "source": c.source}
+            {
+                "figure": c.figure,
+                "published": c.published,
+                "found": c.found,
+                "passed": c.passed,
+                "source": c.source,
+            }
             for c in survey.checks
         ],
     }

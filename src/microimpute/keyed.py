@@ -62,7 +62,7 @@ def _bits(values: npt.NDArray[np.generic]) -> Keys:
 
 
 def occurrence(keys: Keys) -> npt.NDArray[np.int64]:
-    """Number equal keys 0, 1, 2, … in the order in which they stand."""
+    """Count equal keys 0, 1, 2, … in the order in which they stand."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     first = np.r_[True, ordered[1:] != ordered[:-1]] if len(keys) else np.zeros(0, dtype=bool)

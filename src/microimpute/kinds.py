@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 
 from microimpute.errors import FusionError
+from microimpute.frames import Series, make_series
 
 __all__ = ["Kind", "Table", "Variable", "decode", "describe", "encode"]
 
@@ -95,7 +97,7 @@ class Table:
         return replace(self, values=self.values[rows])
 
 
-def describe(series: nw.Series, kind: Kind | str | None = None) -> Variable:
+def describe(series: Series, kind: Kind | str | None = None) -> Variable:
     """Say what kind of variable a column is.
 
     Parameters
@@ -136,10 +138,12 @@ def _declared(name: str, kind: Kind | str) -> Kind:
         return Kind(kind)
     except ValueError:
         known = ", ".join(k.value for k in Kind)
-        raise FusionError(f"column {name!r} is declared {kind!r}, which is no kind", f"Kinds are: {known}.") from None
+        raise FusionError(
+            f"column {name!r} is declared {kind!r}, which is no kind", f"Kinds are: {known}."
+        ) from None
 
 
-def _infer(series: nw.Series) -> tuple[Kind, str]:
+def _infer(series: Series) -> tuple[Kind, str]:
     dtype = series.dtype
     if dtype == nw.Boolean:
         return Kind.BINARY, "boolean column"
@@ -159,26 +163,26 @@ def _infer(series: nw.Series) -> tuple[Kind, str]:
     )
 
 
-def _all_text(series: nw.Series) -> bool:
+def _all_text(series: Series) -> bool:
     if series.dtype != nw.Object:
         return False
     return all(isinstance(v, str) for v in series.drop_nulls().to_list())
 
 
-def _what_is_in(series: nw.Series) -> str:
+def _what_is_in(series: Series) -> str:
     if series.dtype != nw.Object:
         return str(series.dtype)
     types = sorted({type(v).__name__ for v in series.drop_nulls().to_list()})
     return "a mixture of " + ", ".join(types) if len(types) > 1 else f"objects of type {''.join(types)}"
 
 
-def _levels(series: nw.Series, kind: Kind) -> tuple[object, ...]:
+def _levels(series: Series, kind: Kind) -> tuple[object, ...]:
     if isinstance(series.dtype, nw.Enum):
         levels = tuple(series.dtype.categories)
     else:
         if series.dtype in (nw.List, nw.Struct, nw.Array):
             raise FusionError(f"column {series.name!r} holds {series.dtype}", "Leave it out or unpack it.")
-        found = {_plain(v) for v in series.drop_nulls().to_list()}
+        found: set[Any] = {_plain(v) for v in series.drop_nulls().to_list()}
         try:
             levels = tuple(sorted(found))
         except TypeError:
@@ -197,7 +201,7 @@ def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def encode(series: nw.Series, variable: Variable) -> FloatArray:
+def encode(series: Series, variable: Variable) -> FloatArray:
     """Turn a column into numbers.
 
     Parameters
@@ -226,21 +230,25 @@ def encode(series: nw.Series, variable: Variable) -> FloatArray:
         )
     values: FloatArray = series.cast(nw.Float64).to_numpy().astype(np.float64)
     if series.dtype.is_integer() and len(values) and np.nanmax(np.abs(values), initial=0.0) > _EXACT:
-        raise FusionError(f"column {series.name!r} has whole numbers above 2**53", "Scale it or declare it as text.")
+        raise FusionError(
+            f"column {series.name!r} has whole numbers above 2**53", "Scale it or declare it as text."
+        )
     return values
 
 
-def _codes(series: nw.Series, variable: Variable) -> FloatArray:
+def _codes(series: Series, variable: Variable) -> FloatArray:
     index = {level: float(code) for code, level in enumerate(variable.levels)}
     values = series.to_numpy() if series.dtype.is_numeric() else None
     if values is not None and values.dtype.kind in "iuf":  # fast path: classes coded as numbers
         unique, inverse = np.unique(values, return_inverse=True)
         table = np.array([np.nan if u != u else index.get(_plain(u), -1.0) for u in unique])
         return table[inverse] if len(unique) else np.zeros(0)
-    return np.array([np.nan if v is None or v != v else index.get(_plain(v), -1.0) for v in series.to_list()], float)
+    return np.array(
+        [np.nan if v is None or v != v else index.get(_plain(v), -1.0) for v in series.to_list()], float
+    )
 
 
-def decode(values: FloatArray, variable: Variable, backend: nw.Implementation) -> nw.Series:
+def decode(values: FloatArray, variable: Variable, backend: nw.Implementation) -> Series:
     """Turn drawn numbers back into a column of the donor's type.
 
     Parameters
@@ -259,22 +267,22 @@ def decode(values: FloatArray, variable: Variable, backend: nw.Implementation) -
     dtype = variable.dtype
     if not variable.kind.is_class:
         numeric = np.rint(values) if dtype is not None and dtype.is_integer() else values
-        return nw.new_series(variable.name, numeric, nw.Float64, backend=backend).cast(dtype or nw.Float64)
+        return make_series(variable.name, numeric, nw.Float64, backend).cast(dtype or nw.Float64)
     levels = list(variable.levels)
     chosen = [levels[c] for c in values.astype(np.int64)]
     target = dtype if dtype not in (None, nw.Object) else None
-    if backend is nw.Implementation.PYARROW and target == nw.Enum:
+    if backend.is_pyarrow() and target == nw.Enum:
         target = nw.Categorical()  # Arrow knows dictionaries, not ordered enumerations
-    if backend is nw.Implementation.PANDAS and target in (nw.Enum, nw.Categorical):
+    if backend.is_pandas() and target in (nw.Enum, nw.Categorical):
         return _pandas_categorical(values, variable)
-    series = nw.new_series(variable.name, chosen, backend=backend)
+    series = make_series(variable.name, chosen, None, backend)
     return series if target is None else series.cast(target)
 
 
-def _pandas_categorical(values: FloatArray, variable: Variable) -> nw.Series:
+def _pandas_categorical(values: FloatArray, variable: Variable) -> Series:
     import pandas as pd
 
-    codes = pd.Categorical.from_codes(
-        values.astype(np.int64).tolist(), categories=list(variable.levels), ordered=variable.kind is Kind.ORDINAL
-    )
+    levels: list[Any] = list(variable.levels)
+    ordered = variable.kind is Kind.ORDINAL
+    codes = pd.Categorical.from_codes(values.astype(np.int64).tolist(), pd.Index(levels), ordered=ordered)
     return nw.from_native(pd.Series(codes, name=variable.name), series_only=True)

@@ -1,4 +1,4 @@
-"""Finds methods, connectors and crosswalks by name: one file each in their folder, or an entry point elsewhere."""
+"""Finds methods, connectors and crosswalks by name: one file each in their folder, or an entry point."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Protocol, TypeVar
 
@@ -24,7 +24,7 @@ class Named(Protocol):
 T = TypeVar("T")
 
 
-@lru_cache(maxsize=None)
+@cache
 def collect(folder: str, base: type[T]) -> Mapping[str, type[T]]:
     """List all concrete subclasses of `base` in one of the package's folders and in its entry points.
 
@@ -73,7 +73,7 @@ def find(folder: str, base: type[T], name: str, error: type[MicroImputeError]) -
     MicroImputeError
         Of the given class, if there is none; says which there are.
     """
-    known = collect(folder, base)
+    known: Mapping[str, type[T]] = collect(folder, base)  # type: ignore[arg-type]  # mypy: generic in a cache
     if name not in known:
         raise error(f"there is no {folder[:-1]} {name!r}", closest(name, known))
     return known[name]

@@ -19,12 +19,22 @@ import numpy.typing as npt
 
 from microimpute.errors import FusionError
 
-__all__ = ["Identity", "NonNegative", "Requires", "Rule", "derivation_order", "derive", "parse", "parse_all"]
+__all__ = [
+    "Identity",
+    "NonNegative",
+    "Requires",
+    "Rule",
+    "applicable",
+    "derivation_order",
+    "derive",
+    "parse",
+    "parse_all",
+]
 
 FloatArray = npt.NDArray[np.float64]
 Columns = Mapping[str, FloatArray]
 
-#: Largest gap, in the unit of the columns, that still counts as an identity holding (files hold rounded dollars).
+#: Largest gap, in the columns' unit, at which an identity still holds (files hold rounded dollars).
 TOLERANCE = 1.5
 
 
@@ -67,7 +77,8 @@ class Identity(Rule):
 
     def value(self, columns: Columns) -> FloatArray:
         """Sum the parts, shape (rows,)."""
-        return np.sum([sign * columns[name] for name, sign in self.parts.items()], axis=0, dtype=np.float64)
+        terms = [sign * columns[name] for name, sign in self.parts.items()]
+        return np.asarray(np.sum(terms, axis=0, dtype=np.float64))
 
     def broken(self, columns: Columns) -> npt.NDArray[np.bool_]:
         """Rows whose total is off by more than `TOLERANCE`, or by 1e-9 of it."""
@@ -149,6 +160,30 @@ def parse_all(rules: Iterable[Rule | str]) -> tuple[Rule, ...]:
     return tuple(parse(r) if isinstance(r, str) else r for r in rules)
 
 
+def applicable(rules: Iterable[Rule | str], targets: Sequence[str]) -> tuple[Rule, ...]:
+    """Keep the rules that can be applied when only some targets are imputed.
+
+    Parameters
+    ----------
+    rules
+        All rules of a crosswalk, say.
+    targets
+        What is imputed.
+
+    Returns
+    -------
+    tuple of Rule
+        Those that speak only of these targets and of totals made of them.
+    """
+    parsed = parse_all(rules)
+    totals = {r.total for r in parsed if isinstance(r, Identity)}
+    known = set(targets) - totals
+    for identity in derivation_order(parsed):
+        if known.issuperset(identity.parts):
+            known.add(identity.total)
+    return tuple(r for r in parsed if known.issuperset(r.columns))
+
+
 def derivation_order(rules: Sequence[Rule]) -> tuple[Identity, ...]:
     """Put the identities in an order in which each total's parts come before it.
 
@@ -167,7 +202,9 @@ def derivation_order(rules: Sequence[Rule]) -> tuple[Identity, ...]:
         left = {r.total for r in waiting}
         ready = [r for r in waiting if not left & set(r.parts)]
         if not ready:
-            raise FusionError(f"{waiting[0].total!r} is defined through itself", "Break the circle of identities.")
+            raise FusionError(
+                f"{waiting[0].total!r} is defined through itself", "Break the circle of identities."
+            )
         ordered += ready
         waiting = [r for r in waiting if r not in ready]
     return tuple(ordered)

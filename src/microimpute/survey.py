@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.errors import SurveyError, closest
-from microimpute.frames import Frame, as_frame
+from microimpute.frames import Frame, Series, aligned, as_frame, make_series
 from microimpute.keyed import Keys, hash_columns, occurrence
 from microimpute.kinds import Kind
 
@@ -116,28 +116,28 @@ class Survey:
         notes: Sequence[str] = (),
     ) -> None:
         table = frame if isinstance(frame, nw.DataFrame) else as_frame(frame)
-        values = dict(
-            frame=table,
-            weight=weight,
-            keys=_names(keys),
-            implicate=implicate,
-            household=_names(household) or _names(keys),
-            replicates=tuple(replicates),
-            kinds=dict(kinds or {}),
-            dollars=dollars,
-            unit=unit,
-            source=source,
-            labels=dict(labels or {}),
-            checks=tuple(checks),
-            notes=tuple(notes),
-        )
+        values: dict[str, Any] = {
+            "frame": table,
+            "weight": weight,
+            "keys": _names(keys),
+            "implicate": implicate,
+            "household": _names(household) or _names(keys),
+            "replicates": tuple(replicates),
+            "kinds": dict(kinds or {}),
+            "dollars": dollars,
+            "unit": unit,
+            "source": source,
+            "labels": dict(labels or {}),
+            "checks": tuple(checks),
+            "notes": tuple(notes),
+        }
         for name, value in values.items():
             object.__setattr__(self, name, value)
         for role in ("weight", "implicate"):
             if values[role] is not None:
                 self.require(str(values[role]), role)
         for role in ("keys", "household", "replicates", "kinds"):
-            for column in values[role]:  # type: ignore[attr-defined]
+            for column in values[role]:
                 self.require(column, role)
 
     def __len__(self) -> int:
@@ -216,9 +216,7 @@ class Survey:
         if taken:
             raise SurveyError(f"column {taken[0]!r} is in the table already", "Choose another name.")
         backend = self.frame.implementation
-        new = [nw.new_series(name, values, backend=backend) for name, values in columns.items()]
-        if backend is nw.Implementation.PANDAS:  # follow the frame's own index
-            new = [nw.from_native(s.to_native().set_axis(self.native.index), series_only=True) for s in new]
+        new = [aligned(make_series(n, v, None, backend), self.frame) for n, v in columns.items()]
         return replace_survey(self, frame=self.frame.with_columns(*new), **changes)
 
 
@@ -233,11 +231,13 @@ def _names(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _raw(series: nw.Series) -> npt.NDArray[np.generic]:
+def _raw(series: Series) -> npt.NDArray[np.generic]:
     if series.dtype.is_integer() or series.dtype == nw.Boolean:
-        return series.to_numpy() if series.null_count() == 0 else np.array([str(v) for v in series.to_list()], object)
+        return (
+            series.to_numpy()
+            if series.null_count() == 0
+            else np.array([str(v) for v in series.to_list()], object)
+        )
     if series.dtype.is_numeric():
         return series.cast(nw.Float64).to_numpy()
     return np.array([str(v) for v in series.to_list()], dtype=object)
-
-

@@ -95,7 +95,9 @@ class LeafForest:
             cumulative=np.concatenate([[0.0], np.cumsum(weight[order])]),
         )
 
-    def draw(self, X: npt.NDArray[np.float32], which: FloatArray, within: FloatArray) -> npt.NDArray[np.int64]:
+    def draw(
+        self, X: npt.NDArray[np.float32], which: FloatArray, within: FloatArray
+    ) -> npt.NDArray[np.int64]:
         """Draw one donor per row.
 
         Parameters
@@ -132,7 +134,9 @@ class LeafForest:
         return {f"{prefix}{f.name}": getattr(self, f.name) for f in fields(self)}
 
     @classmethod
-    def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str, donors: int, features: int) -> Self:
+    def from_state(
+        cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str, donors: int, features: int
+    ) -> Self:
         """Rebuild from `state`, checking every index.
 
         Raises
@@ -145,7 +149,9 @@ class LeafForest:
         except KeyError as error:
             raise MethodError(f"the saved forest lacks {error}", "Save the model again.") from None
         if not forest._is_sound(donors, features):
-            raise MethodError("the saved forest points outside itself", "The file is damaged: save the model again.")
+            raise MethodError(
+                "the saved forest points outside itself", "The file is damaged: save the model again."
+            )
         return forest
 
     def _is_sound(self, donors: int, features: int) -> bool:
@@ -154,7 +160,9 @@ class LeafForest:
             return False
         inner = np.flatnonzero(self.left >= 0)
         leaf = np.flatnonzero(self.left < 0)
-        children_follow = (self.left[inner] > inner).all() and (self.right[inner] > inner).all()  # so no loops
+        children_follow = (self.left[inner] > inner).all() and (
+            self.right[inner] > inner
+        ).all()  # so no loops
         inside = (self.left < nodes).all() and (self.right < nodes).all()
         splits = (self.feature[inner] >= 0).all() and (self.feature[inner] < features).all()
         starts = len(self.roots) > 0 and (self.roots >= 0).all() and (self.roots < nodes).all()

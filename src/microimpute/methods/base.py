@@ -148,7 +148,9 @@ class Method(ABC):
         try:
             return loaded.set_state(arrays)
         except (KeyError, IndexError) as error:
-            raise MethodError(f"{path} lacks what {loaded.name!r} needs: {error}", "Save the model again.") from None
+            raise MethodError(
+                f"{path} lacks what {loaded.name!r} needs: {error}", "Save the model again."
+            ) from None
 
     @classmethod
     def setting_names(cls) -> tuple[str, ...]:
@@ -177,7 +179,7 @@ def _from_plain(plain: Mapping[str, Any]) -> Variable:
 
 def methods() -> Mapping[str, type[Method]]:
     """List all methods by name."""
-    return registry.collect("methods", Method)  # type: ignore[type-abstract]
+    return registry.collect("methods", Method)
 
 
 def method(name: str, settings: Mapping[str, Any] | None = None) -> Method:

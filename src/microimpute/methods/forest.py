@@ -1,4 +1,4 @@
-"""The default: blocks of targets drawn from the leaves of weighted trees, each block given the ones before."""
+"""The default: blocks of targets from the leaves of weighted trees, each block given the ones before."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class Forest(Method):
 
     name = "forest"
     summary = "Blocks of targets from one donor each, from the leaves of weighted trees; blocks are chained."
-    reference = "Meinshausen (2006); Ćevid et al. (2022); leaf draws as in synthpop's CART (Nowok et al. 2016)."
+    reference = (
+        "Meinshausen (2006); Ćevid et al. (2022); leaf draws as in synthpop's CART (Nowok et al. 2016)."
+    )
     joint = True
     proper = True
     uses_weights = True
@@ -85,7 +87,7 @@ class Forest(Method):
         width = self._width()
         for number, (block, forest) in enumerate(zip(self.blocks, self.forests, strict=True)):
             donors = forest.draw(inputs, rng.uniform(f"tree {number}"), rng.uniform(f"donor {number}"))
-            out[:, block] = self.bundles[np.ix_(donors, block)]
+            out[:, block] = self.bundles[donors][:, block]
             width = self._condition(inputs, width, block, out)
         return out
 
@@ -99,13 +101,18 @@ class Forest(Method):
         _fill(inputs, 0, self.predictors, X.values)
         return inputs
 
-    def _condition(self, inputs: npt.NDArray[np.float32], width: int, block: tuple[int, ...], Y: FloatArray) -> int:
+    def _condition(
+        self, inputs: npt.NDArray[np.float32], width: int, block: tuple[int, ...], Y: FloatArray
+    ) -> int:
         """Add a block's values to what the next blocks read; returns the new width."""
         return _fill(inputs, width, tuple(self.targets[t] for t in block), Y[:, block])
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return the donors' bundles, the order of the blocks and their trees."""
-        arrays = {"bundles": self.bundles, "blocks": np.array([t for b in self.blocks for t in b], dtype=np.int32)}
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "bundles": self.bundles,
+            "blocks": np.array([t for b in self.blocks for t in b], dtype=np.int32),
+        }
         arrays["block_sizes"] = np.array([len(b) for b in self.blocks], dtype=np.int32)
         for number, forest in enumerate(self.forests):
             arrays |= forest.state(f"{number}.")
@@ -127,7 +134,9 @@ class Forest(Method):
         return self
 
 
-def _fill(inputs: npt.NDArray[np.float32], at: int, variables: tuple[Variable, ...], values: FloatArray) -> int:
+def _fill(
+    inputs: npt.NDArray[np.float32], at: int, variables: tuple[Variable, ...], values: FloatArray
+) -> int:
     for variable, column in zip(variables, values.T, strict=True):
         end = at + feature_count(variable)
         inputs[:, at:end] = features(variable, column)

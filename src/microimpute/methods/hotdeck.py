@@ -66,7 +66,7 @@ class HotDeck(Method):
             if len(waiting):
                 least = self.least if kept else 1
                 donor[waiting] = self._from_cells(cells[waiting, :kept], within[waiting], kept, least)
-        return self.bundles[donor]
+        return np.asarray(self.bundles[donor])
 
     def _cells(self, X: Table) -> npt.NDArray[np.int32]:
         columns = [
@@ -96,7 +96,11 @@ class HotDeck(Method):
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return bundles, weights, cells and cuts."""
-        arrays = {"bundles": self.bundles, "weight": self.weight, "donor_cells": self.donor_cells}
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "bundles": self.bundles,
+            "weight": self.weight,
+            "donor_cells": self.donor_cells,
+        }
         return arrays | {f"cuts.{i}": cuts for i, cuts in enumerate(self.cuts)}
 
     def set_state(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:

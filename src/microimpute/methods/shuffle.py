@@ -37,7 +37,7 @@ class Shuffle(Method):
     def draw(self, X: Table, rng: RowRandom) -> FloatArray:
         """Draw a donor for each row, shape (rows, targets)."""
         place = np.searchsorted(self.cumulative, rng.uniform("donor") * self.cumulative[-1], side="right")
-        return self.bundles[np.minimum(place, len(self.bundles) - 1)]
+        return np.asarray(self.bundles[np.minimum(place, len(self.bundles) - 1)])
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return the bundles and the running sum of weights."""

@@ -45,7 +45,7 @@ class Connector(ABC):
 
 def connectors() -> Mapping[str, type[Connector]]:
     """List all connectors by name."""
-    return registry.collect("surveys", Connector)  # type: ignore[type-abstract]
+    return registry.collect("surveys", Connector)
 
 
 def connector(name: str) -> Connector:

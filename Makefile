@@ -1,0 +1,51 @@
+# Everything sets itself up on a machine with Python (3.11 or newer), pip and make.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench format samples clean
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
+	@touch $@
+
+demo: $(VENV)/.installed ## Impute SCF wealth to CPS households on the bundled samples, into out/demo
+	rm -rf out/demo
+	$(BIN)/microimpute demo --out out/demo
+
+test: $(VENV)/.installed-dev ## Run all tests
+	$(BIN)/pytest -n 2
+
+check: $(VENV)/.installed-dev ## Style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-bench ## Speed, memory and accuracy, side by side with alternatives (minutes)
+	$(BIN)/python benchmarks/run.py
+
+format: $(VENV)/.installed-dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+samples: $(VENV)/.installed-dev ## Make the bundled samples again (needs SCF=... and CPS=...)
+	$(BIN)/python scripts/make_samples.py $(SCF) $(CPS)
+
+clean: ## Remove the environment and all results
+	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,260 @@
+"""The command line. Heavy imports stand inside the commands, so that help is instant."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from microimpute.errors import MicroImputeError
+
+if TYPE_CHECKING:
+    from microimpute.recipe import Recipe
+
+__all__ = ["main"]
+
+#: Exit code when what the user gave can't be used.
+BAD_INPUT = 2
+#: Exit code when a verification finds a difference.
+DIFFERENT = 1
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn the project's errors into one message and exit code 2."""
+    try:
+        yield
+    except MicroImputeError as error:
+        click.echo(f"Error: {error.problem}.\n       {error.remedy}", err=True)
+        sys.exit(BAD_INPUT)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    """Show a bar on a terminal and plain lines elsewhere."""
+    start = time.monotonic()
+    if not sys.stderr.isatty():
+        yield lambda step, share: click.echo(f"[{time.monotonic() - start:6.1f} s] {step}", err=True)
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=100, bar_format="{percentage:3.0f}% |{bar:30}| {desc} ({elapsed})", leave=False) as bar:
+
+        def show(step: str, share: float) -> None:
+            bar.set_description_str(step)
+            bar.n = round(100 * share)
+            bar.refresh()
+
+        yield show
+
+
+def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that every run has."""
+    for option in (
+        click.option(
+            "--workers", type=click.IntRange(1), help="Threads; all cores unless given. Results are the same."
+        ),
+        click.option("--seed", type=click.IntRange(0), help="Seed of the run."),
+        click.option("--m", type=click.IntRange(1), help="Number of implicates."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="microimpute")
+def main() -> None:
+    """Give a receiver survey the variables that only a donor survey has."""
+
+
+@main.command()
+@click.option("--out", default="out/demo", show_default=True, help="New directory for the results.")
+@_shared
+def demo(out: str, m: int | None, seed: int | None, workers: int | None) -> None:
+    """Impute SCF wealth to CPS households on the samples that come with the package."""
+    with _plain_errors():
+        from microimpute.recipe import Recipe, stock
+
+        _run(Recipe.read(stock("scf_to_cps")), out, m, seed, workers)
+
+
+@main.command("run")
+@click.argument("recipe")
+@click.option("--out", help="New directory for the results. Default: out/<name of the recipe>.")
+@click.option("--donor", help="Donor file, instead of the recipe's.")
+@click.option("--receiver", help="Receiver file, instead of the recipe's.")
+@_shared
+def run_command(
+    recipe: str,
+    out: str | None,
+    donor: str | None,
+    receiver: str | None,
+    m: int | None,
+    seed: int | None,
+    workers: int | None,
+) -> None:
+    """Run a RECIPE (a TOML file): from two survey files to an enhanced file and a report."""
+    with _plain_errors():
+        from dataclasses import replace
+
+        from microimpute.recipe import Recipe
+
+        read = Recipe.read(recipe)
+        for side, path in (("donor", donor), ("receiver", receiver)):
+            if path is not None:
+                part = replace(getattr(read, side), path=str(Path(path).absolute()), bundled=None)
+                read = replace(read, **{side: part})
+        _run(read, out or f"out/{Path(recipe).stem}", m, seed, workers)
+
+
+@main.command("impute")
+@click.option("--donor", required=True, help="Parquet, CSV or Stata file that has the targets.")
+@click.option("--receiver", required=True, help="Parquet, CSV or Stata file that gets them.")
+@click.option("--targets", required=True, help="Columns to impute, separated by commas.")
+@click.option("--out", required=True, help="New directory for the results.")
+@click.option("--weight", help="Weight column of the donor; of the receiver too, unless --receiver-weight.")
+@click.option("--receiver-weight", help="Weight column of the receiver.")
+@click.option(
+    "--predictors", help="Columns to condition on, separated by commas. Default: all common columns."
+)
+@click.option("--key", help="Key column(s) of the receiver, separated by commas.")
+@click.option("--donor-key", help="Key column(s) of the donor, separated by commas.")
+@click.option("--kind", multiple=True, metavar="COLUMN=KIND", help="Declared kind, such as children=count.")
+@click.option("--rule", multiple=True, help="Edit rule, such as 'mortgage requires house' or 'a = b - c'.")
+@click.option("--method", default="forest", show_default=True, help="See: microimpute methods.")
+@_shared
+def impute_command(out: str, m: int | None, seed: int | None, workers: int | None, **said: Any) -> None:
+    """Impute columns of one file to another."""
+    with _plain_errors():
+        from microimpute.recipe import Recipe
+
+        _run(Recipe.from_dict(_two_files(**said), Path.cwd()), out, m, seed, workers)
+
+
+def _two_files(
+    donor: str,
+    receiver: str,
+    targets: str,
+    weight: str | None,
+    receiver_weight: str | None,
+    predictors: str | None,
+    key: str | None,
+    donor_key: str | None,
+    kind: tuple[str, ...],
+    rule: tuple[str, ...],
+    method: str,
+) -> dict[str, Any]:
+    """Write what was said on the command line as a recipe."""
+    ours: dict[str, Any] = {"path": donor}
+    theirs: dict[str, Any] = {"path": receiver}
+    if weight:
+        ours["weight"] = weight
+    if receiver_weight:
+        theirs["weight"] = receiver_weight
+    elif weight and _has_column(receiver, weight):
+        theirs["weight"] = weight
+    for side, names in ((ours, donor_key), (theirs, key)):
+        if names:
+            side["keys"] = _split(names)
+    fusion: dict[str, Any] = {"targets": _split(targets), "rules": list(rule)}
+    fusion["kinds"] = dict(_pair(k) for k in kind)
+    if predictors:
+        fusion["predictors"] = _split(predictors)
+    title = f"{Path(donor).name} onto {Path(receiver).name}"
+    return {"title": title, "donor": ours, "receiver": theirs, "fusion": fusion, "impute": {"method": method}}
+
+
+def _has_column(path: str, column: str) -> bool:
+    from microimpute.frames import as_frame
+
+    return column in as_frame(path).columns
+
+
+def _split(names: str) -> list[str]:
+    return [n.strip() for n in names.split(",") if n.strip()]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from microimpute.errors import FusionError
+
+    column, equals, kind = text.rpartition("=")
+    if not equals:
+        raise FusionError(f"--kind {text!r} is not understood", "Write COLUMN=KIND.")
+    return column, kind
+
+
+def _run(recipe: Recipe, out: str, m: int | None, seed: int | None, workers: int | None) -> None:
+    """Run a recipe with what the command line changes in it, and say what came out."""
+    from dataclasses import replace
+
+    from microimpute import runner, say
+
+    changes: dict[str, Any] = {k: v for k, v in (("m", m), ("seed", seed)) if v is not None}
+    recipe = replace(recipe, impute=replace(recipe.impute, **changes))
+    start = time.monotonic()
+    with _progress() as progress:
+        result = runner.run(recipe, out, workers=workers, progress=progress)
+    click.echo(say.result(recipe, result))
+    click.echo(f"Written in {time.monotonic() - start:.1f} s to {out}:")
+    for name in sorted(p.name for p in Path(out).iterdir()):
+        click.echo(f"  {out}/{name}")
+
+
+@main.command()
+@click.argument("folder")
+@click.option("--donor", help="Where the donor file is now, if it has moved.")
+@click.option("--receiver", help="Where the receiver file is now, if it has moved.")
+@click.option("--workers", type=click.IntRange(1), help="Threads.")
+def verify(folder: str, donor: str | None, receiver: str | None, workers: int | None) -> None:
+    """Run the manifest in FOLDER again and compare the hashes."""
+    with _plain_errors():
+        from microimpute import runner
+
+        moved = {side: path for side, path in (("donor", donor), ("receiver", receiver)) if path}
+        with _progress() as progress:
+            lines = runner.verify(folder, inputs=moved, workers=workers, progress=progress)
+        for line in lines:
+            told = "same" if line.same else f"DIFFERS: recorded {line.recorded}, now {line.found}"
+            click.echo(f"{line.what:34} {told}")
+        outputs = [line for line in lines if not line.what.startswith("version")]
+        if not all(line.same for line in outputs):
+            click.echo("Not reproduced.")
+            sys.exit(DIFFERENT)
+        click.echo("Reproduced: every file has the recorded hash.")
+
+
+@main.command()
+def methods() -> None:
+    """List the methods and their facts."""
+    from microimpute import say
+
+    click.echo(say.methods())
+
+
+@main.command()
+def surveys() -> None:
+    """List the surveys that can be read, and the crosswalks between them."""
+    from microimpute import say
+
+    click.echo(say.surveys())
+
+
+@main.command()
+@click.argument("file")
+@click.option("--survey", default="table", show_default=True, help="Connector to read it with.")
+def inspect(file: str, survey: str) -> None:
+    """Show the columns of FILE: type, kind as it would be inferred, zeros, gaps, range."""
+    with _plain_errors():
+        from microimpute import say
+        from microimpute.surveys.base import connector
+
+        click.echo(say.inspect(connector(survey).read(Path(file))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Manifests: what makes a run repeatable, with hashes of everything that went in and came out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from microimpute.errors import OutputError
+
+__all__ = ["FILE", "file_facts", "read", "sha256", "versions", "write"]
+
+#: Name of the manifest in an output directory.
+FILE = "manifest.json"
+
+#: Version of the manifest's own layout.
+LAYOUT = 1
+
+#: Packages whose version can change a result.
+_PACKAGES = ("microimpute", "numpy", "pandas", "pyarrow", "scikit-learn", "narwhals", "matplotlib")
+
+
+def sha256(path: Path) -> str:
+    """Hash a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """Name, size and hash of an input."""
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of every package that can change a result."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def write(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write a manifest into an output directory."""
+    text = json.dumps({"layout": LAYOUT, **content}, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Read the manifest of an output directory.
+
+    Raises
+    ------
+    OutputError
+        If there is none, or it is damaged or of another layout.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise OutputError(f"{folder} has no {FILE}", "Name a directory that microimpute wrote.")
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OutputError(f"{path} is damaged: {error}", "Run the recipe again.") from None
+    if content.get("layout") != LAYOUT:
+        raise OutputError(
+            f"{path} has layout {content.get('layout')!r}", "Run the recipe again with this version."
+        )
+    return content

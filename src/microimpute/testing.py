@@ -1,0 +1,354 @@
+"""The conformance suite: what every method must do, for ours and for third parties'.
+
+In a third party's tests::
+
+    import pytest
+    from microimpute.testing import CHECKS
+
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.__name__)
+    def test_conformance(check):
+        check(MyMethod)
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from microimpute.errors import MicroImputeError
+from microimpute.fusion import Fusion
+from microimpute.imputations import Imputations, impute
+from microimpute.keyed import RowRandom, generator
+from microimpute.kinds import Kind
+from microimpute.methods.base import Method
+from microimpute.survey import Survey
+
+__all__ = ["CHECKS", "example_donor", "example_fusion", "example_receiver"]
+
+Check = Callable[[type[Method]], None]
+
+#: Bound of statistical checks, in standard errors; a sound method fails one of them about once in 10,000 seeds.
+BOUND = 4.0
+
+TARGETS = ("wealth", "debt", "trips", "owner", "region_of_work", "health")
+KINDS = {"trips": Kind.COUNT, "health": Kind.ORDINAL}
+
+
+def example_donor(rows: int, seed: int = 0) -> pd.DataFrame:
+    """Make donors with every kind of target and known dependence on the predictors.
+
+    Parameters
+    ----------
+    rows
+        Number of donors.
+    seed
+        Seed of the example.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Predictors ``income``, ``age``, ``region``; targets ``wealth`` (a mass at zero, losses, a heavy tail),
+        ``debt`` (only with positive wealth), ``trips`` (count), ``owner`` (binary), ``region_of_work``
+        (categorical, text) and ``health`` (ordinal); ``weight`` and ``id``.
+    """
+    frame = example_receiver(rows, seed)
+    rng = np.random.default_rng([seed, 2])
+    income = frame["income"].to_numpy()
+    some = rng.random(rows) < 1 / (1 + np.exp(-(np.log(income) - 10)))
+    size = np.exp(0.8 * np.log(income) + rng.normal(size=rows))
+    frame["wealth"] = np.where(some, np.where(rng.random(rows) < 0.1, -0.3 * size, size), 0.0)
+    frame["debt"] = np.where((frame["wealth"] > 0) & (rng.random(rows) < 0.6), 0.5 * size, 0.0)
+    frame["trips"] = rng.poisson(frame["age"].to_numpy() / 20)
+    frame["owner"] = rng.random(rows) < np.where(frame["wealth"] > 0, 0.8, 0.2)
+    moves = rng.random(rows) < 0.2
+    frame["region_of_work"] = np.where(moves, "centre", frame["region"])
+    levels = ["poor", "fair", "good"]
+    health = np.clip(2 - frame["age"].to_numpy() // 35 + rng.integers(-1, 2, rows), 0, 2).astype(int)
+    frame["health"] = pd.Categorical([levels[h] for h in health], categories=levels, ordered=True)
+    return frame
+
+
+def example_receiver(rows: int, seed: int = 1) -> pd.DataFrame:
+    """Make receivers: the predictors, weight and id of `example_donor`."""
+    rng = np.random.default_rng([seed, 1])
+    return pd.DataFrame(
+        {
+            "id": np.arange(rows) + 1000,
+            "income": np.exp(rng.normal(10, 1, rows)),
+            "age": rng.integers(18, 90, rows),
+            "region": rng.choice(["north", "south", "west"], rows, p=[0.5, 0.3, 0.2]),
+            "weight": rng.uniform(0.5, 3.0, rows),
+        }
+    )
+
+
+def example_fusion(
+    donor: pd.DataFrame,
+    receiver: pd.DataFrame,
+    method: type[Method],
+    *,
+    targets: tuple[str, ...] = TARGETS,
+    weight: str | None = "weight",
+) -> Fusion:
+    """Put the examples together, with those targets whose kind the method can draw."""
+    fusion = Fusion(
+        Survey(donor, weight=weight, keys="id"),
+        Survey(receiver, weight=weight, keys="id"),
+        targets=targets,
+        predictors=["income", "age", "region"],
+        kinds={k: v for k, v in KINDS.items() if k in targets},
+    )
+    can = [t for t in targets if fusion.variables[t].kind in method.kinds]
+    if len(can) == len(targets):
+        return fusion
+    return example_fusion(donor, receiver, method, targets=tuple(can), weight=weight)
+
+
+def _draw(method: type[Method], donors: int = 400, receivers: int = 300, **options: Any) -> Imputations:
+    fusion = example_fusion(example_donor(donors), example_receiver(receivers), method)
+    return impute(fusion, method=method(), **{"m": 2, **options})
+
+
+def _same(a: Imputations, b: Imputations) -> bool:
+    return all(
+        x.to_list() == y.to_list() for c in a.columns for x, y in zip(a.values[c], b.values[c], strict=True)
+    )
+
+
+def same_seed_same_draws(method: type[Method]) -> None:
+    """Same seed, same draws, whatever the number of workers; another seed, other draws."""
+    first = _draw(method, workers=1)
+    assert _same(first, _draw(method, workers=1)), "the same seed gave other draws"
+    assert _same(first, _draw(method, workers=3)), "draws depend on the number of workers"
+    assert not _same(first, _draw(method, seed=1)), "another seed gave the same draws"
+    assert first.values["wealth"][0].to_list() != first.values["wealth"][1].to_list(), "implicates are alike"
+
+
+def chunks_do_not_matter(method: type[Method]) -> None:
+    """Drawing rows one by one, or all at once, gives the same values."""
+    fusion = example_fusion(example_donor(300), example_receiver(50), method)
+    training = fusion.training(1)
+    fitted = method().fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
+    rng = RowRandom(0, 1, fusion.receiver_keys)
+    whole = fitted.draw(fusion.receivers, rng)
+    for row in range(50):
+        part = slice(row, row + 1)
+        single = fitted.draw(fusion.receivers.take(part), rng.take(part))
+        assert np.array_equal(single, whole[part]), f"row {row} differs when it is drawn alone"
+
+
+def row_order_does_not_matter(method: type[Method]) -> None:
+    """Donors and receivers in another order give each receiver the same draws."""
+    donor, receiver = example_donor(300), example_receiver(200)
+    plain = impute(example_fusion(donor, receiver, method), method=method(), m=1).complete()
+    mixed_donor = donor.sample(frac=1, random_state=1)
+    mixed_receiver = receiver.sample(frac=1, random_state=2)
+    mixed = impute(example_fusion(mixed_donor, mixed_receiver, method), method=method(), m=1).complete()
+    pd.testing.assert_frame_equal(mixed.sort_values("id").reset_index(drop=True), plain)
+
+
+def inputs_are_left_alone(method: type[Method]) -> None:
+    """Frames, weights and settings are as they were; observed columns come back bit for bit."""
+    donor, receiver = example_donor(200), example_receiver(100)
+    kept = donor.copy(deep=True), receiver.copy(deep=True)
+    chosen = method()
+    settings = copy.deepcopy(chosen.settings)
+    done = impute(example_fusion(donor, receiver, method), method=chosen, m=1).complete()
+    pd.testing.assert_frame_equal(donor, kept[0])
+    pd.testing.assert_frame_equal(receiver, kept[1])
+    pd.testing.assert_frame_equal(done[list(receiver.columns)], kept[1])
+    assert chosen.settings == settings, "settings were changed"
+
+
+def training_arrays_are_left_alone(method: type[Method]) -> None:
+    """`fit` and `draw` do not write into what they are given."""
+    fusion = example_fusion(example_donor(200), example_receiver(50), method)
+    training = fusion.training(1)
+    for array in (training.X.values, training.Y.values, training.weight, fusion.receivers.values):
+        array.setflags(write=False)
+    fitted = method().fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
+    fitted.draw(fusion.receivers, RowRandom(0, 1, fusion.receiver_keys))
+
+
+def levels_and_types_are_kept(method: type[Method]) -> None:
+    """Each target has the donor's type, and classes only the donor's levels."""
+    donor = example_donor(400)
+    done = _draw(method).complete()
+    for target in TARGETS:
+        if target not in done:
+            continue
+        assert done[target].dtype == donor[target].dtype, f"{target} came back as {done[target].dtype}"
+        assert not done[target].isna().any(), f"{target} has gaps"
+        if donor[target].dtype.kind not in "fi":
+            assert set(done[target]) <= set(donor[target]), f"{target} has new levels"
+
+
+def weights_are_used_as_declared(method: type[Method]) -> None:
+    """Weighted donor means come back as means of the draws; an unweighted method does not see them."""
+    donor, receiver = example_donor(4000), example_receiver(4000)
+    rng = np.random.default_rng(5)
+    rich = donor["wealth"] > donor["wealth"].quantile(0.8)
+    donor["weight"] = np.where(rich, 0.1, 1.0) * rng.uniform(0.9, 1.1, len(donor))
+    receiver[["income", "age", "region"]] = donor[["income", "age", "region"]].to_numpy()
+    receiver = receiver.astype({"income": float, "age": int})
+    receiver["weight"] = donor["weight"]
+    fusion = example_fusion(donor, receiver, method, targets=("wealth",))
+    got = impute(fusion, method=method(), m=5).numbers("wealth")
+    weight = donor["weight"].to_numpy()
+    for name, of in (
+        ("share of the rich", lambda v: v > donor["wealth"].quantile(0.8)),
+        ("share non-zero", _any),
+    ):
+        truth = of(donor["wealth"].to_numpy())
+        error = np.average(of(got).mean(axis=0), weights=weight) - np.average(truth, weights=weight)
+        bound = BOUND * _standard_error(truth, weight)
+        if method.uses_weights:
+            assert abs(error) < bound, f"{name} is off by {error:.4f}, bound {bound:.4f}: weights are lost"
+    unweighted = abs(np.average(got.mean(axis=0), weights=weight) - donor["wealth"].mean())
+    if not method.uses_weights:
+        spread = donor["wealth"].std() / np.sqrt(len(donor))
+        assert unweighted < BOUND * spread, "weights are declared unused but change the draws"
+
+
+def _any(values: Any) -> Any:
+    return values != 0
+
+
+def _standard_error(values: Any, weight: Any) -> float:
+    """Standard error of a weighted mean, donor resampling and drawing together (three times the variance)."""
+    mean = np.average(values, weights=weight)
+    return float(np.sqrt(3 * np.sum(weight**2 * (values - mean) ** 2)) / weight.sum())
+
+
+def predictors_are_used_as_declared(method: type[Method]) -> None:
+    """Draws follow the predictors, or ignore them if the method says so."""
+    fusion = example_fusion(example_donor(3000), example_receiver(3000), method, targets=("wealth",))
+    drawn = impute(fusion, method=method(), m=1).numbers("wealth")[0]
+    income = np.log(example_receiver(3000)["income"].to_numpy())
+    correlation = np.corrcoef(income, drawn != 0)[0, 1]  # about .4 among the donors; null: s.e. 1/sqrt(n)
+    if method.uses_predictors:
+        assert correlation > 0.2, f"wealth hardly follows income (correlation {correlation:.2f})"
+    else:
+        assert abs(correlation) < BOUND / np.sqrt(3000), "predictors are declared unused but matter"
+
+
+def targets_are_drawn_jointly(method: type[Method]) -> None:
+    """A joint method keeps what binds targets: debt comes with positive wealth only."""
+    if not method.joint:
+        return
+    donor = example_donor(2000)
+    fusion = Fusion(
+        Survey(donor, weight="weight", keys="id"),
+        Survey(example_receiver(2000), weight="weight", keys="id"),
+        targets=["wealth", "debt"],
+        predictors=["income", "age", "region"],
+        rules=["debt requires wealth"],
+    )
+    done = impute(fusion, method=method(), m=1)
+    assert done.manifest["rules"][0]["broken_draws"] == 0, "a rule is broken"
+    drawn = done.numbers("wealth")[0]
+    both = np.mean((done.numbers("debt")[0] > 0) & (drawn > 0))
+    expected = np.average((donor["debt"] > 0) & (donor["wealth"] > 0), weights=donor["weight"])
+    assert abs(both - expected) < 0.05, f"debt and wealth occur together in {both:.2f}, donors {expected:.2f}"
+
+
+def any_number_of_receivers(method: type[Method]) -> None:
+    """0, 1 and 100,000 rows."""
+    fusion = example_fusion(example_donor(200), example_receiver(1), method)
+    training = fusion.training(1)
+    fitted = method().fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
+    none = fitted.draw(fusion.receivers.take(slice(0, 0)), RowRandom(0, 1, fusion.receiver_keys[:0]))
+    assert none.shape == (0, len(fusion.targets))
+    for rows in (1, 100_000):
+        big = example_fusion(example_donor(200), example_receiver(rows), method)
+        assert len(impute(big, method=method(), m=1).complete()) == rows
+
+
+def degenerate_targets(method: type[Method]) -> None:
+    """Constant, all-zero and single-level targets come back as they are."""
+    donor = example_donor(60).assign(same=7.0, nothing=0.0, one_level="a")
+    fusion = example_fusion(donor, example_receiver(40), method, targets=("same", "nothing", "one_level"))
+    done = impute(fusion, method=method(), m=1).complete()
+    for target in fusion.targets:
+        assert set(done[target]) == set(donor[target]), f"{target} has other values than the donors"
+
+
+def few_donors(method: type[Method]) -> None:
+    """One donor, and a handful, still give draws."""
+    for donors in (1, 3):
+        fusion = example_fusion(example_donor(donors), example_receiver(20), method)
+        assert len(impute(fusion, method=method(), m=2).complete()) == 20
+
+
+def all_missing_target(method: type[Method]) -> None:
+    """A target that no donor has is refused with the project's error, which names it."""
+    donor = example_donor(50).assign(wealth=np.nan)
+    try:
+        example_fusion(donor, example_receiver(10), method)
+    except MicroImputeError as error:
+        assert "wealth" in str(error), f"the error does not name the column: {error}"
+        assert error.remedy, "the error has no remedy"
+    else:
+        raise AssertionError("a target that is all missing was accepted")
+
+
+def save_and_load(method: type[Method]) -> None:
+    """A fitted method comes back from its file and draws the same; no pickle in it."""
+    fusion = example_fusion(example_donor(200), example_receiver(50), method)
+    training = fusion.training(1)
+    fitted = method().fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
+    rng = RowRandom(0, 1, fusion.receiver_keys)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        fitted.save(path)
+        assert b"\x80\x04" not in path.read_bytes()[:2], "the file looks like a pickle"
+        again = Method.load(path)
+    assert np.array_equal(again.draw(fusion.receivers, rng), fitted.draw(fusion.receivers, rng))
+
+
+def unknown_settings(method: type[Method]) -> None:
+    """A setting that does not exist is refused with the project's error."""
+    from microimpute.methods.base import method as make
+    from microimpute.methods.base import methods
+
+    if method.name not in methods():
+        return  # not registered: only its own constructor can be called
+    try:
+        make(method.name, {"no_such_setting": 1})
+    except MicroImputeError as error:
+        assert "no_such_setting" in str(error)
+    else:
+        raise AssertionError("an unknown setting was accepted")
+
+
+def facts_are_declared(method: type[Method]) -> None:
+    """Name, summary, reference and facts are there."""
+    for fact in ("name", "summary", "reference", "joint", "proper", "uses_weights", "kinds", "requires"):
+        assert getattr(method, fact, None) is not None, f"{fact} is not declared"
+
+
+#: Every check; each takes a method's class and raises AssertionError.
+CHECKS: tuple[Check, ...] = (
+    facts_are_declared,
+    same_seed_same_draws,
+    chunks_do_not_matter,
+    row_order_does_not_matter,
+    inputs_are_left_alone,
+    training_arrays_are_left_alone,
+    levels_and_types_are_kept,
+    weights_are_used_as_declared,
+    predictors_are_used_as_declared,
+    targets_are_drawn_jointly,
+    any_number_of_receivers,
+    degenerate_targets,
+    few_donors,
+    all_missing_target,
+    save_and_load,
+    unknown_settings,
+)
