@@ -1,12 +1,17 @@
 """MicroImpute: give a receiver survey the variables that only a donor survey has."""
 
-from microimpute.errors import MicroImputeError
-from microimpute.fusion import Fusion
-from microimpute.imputations import Imputations, impute
-from microimpute.kinds import Kind
-from microimpute.methods.base import Method, method
-from microimpute.rules import Identity, NonNegative, Requires
-from microimpute.survey import Survey
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from microimpute.errors import MicroImputeError
+    from microimpute.fusion import Fusion
+    from microimpute.imputations import Imputations, impute
+    from microimpute.kinds import Kind
+    from microimpute.methods.base import Method, method
+    from microimpute.rules import Identity, NonNegative, Requires
+    from microimpute.runner import run
+    from microimpute.survey import Survey
 
 __version__ = "0.1.0"
 
@@ -22,4 +27,28 @@ __all__ = [
     "Survey",
     "impute",
     "method",
+    "run",
 ]
+
+#: Where each public name lives; loaded on first use, so that the command line's help is instant.
+_HOMES = {
+    "errors": ("MicroImputeError",),
+    "fusion": ("Fusion",),
+    "imputations": ("Imputations", "impute"),
+    "kinds": ("Kind",),
+    "methods.base": ("Method", "method"),
+    "rules": ("Identity", "NonNegative", "Requires"),
+    "runner": ("run",),
+    "survey": ("Survey",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"microimpute.{module}"), name)
+    raise AttributeError(f"module 'microimpute' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

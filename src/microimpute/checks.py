@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +18,14 @@ from microimpute.survey import Survey
 __all__ = ["Note"]
 
 FloatArray = npt.NDArray[np.float64]
+
+#: With more rows than this, whole numbers that never repeat are taken for a key.
+MANY = 20
+
+#: Usual names of weights; a predictor with such a name is pointed out.
+WEIGHT_NAMES = frozenset(
+    ("weight", "weights", "wgt", "wt", "pweight", "finlwt21", "fnlwgt", "asecwt", "asecwth", "marsupwt")
+)
 
 
 @dataclass(frozen=True)
@@ -78,9 +87,8 @@ def predictors(
     """
     design = donor.design | receiver.design
     if names is None:
-        common = tuple(
-            c for c in donor.columns if c in receiver.columns and c not in design and c not in taken
-        )
+        shared = [c for c in donor.columns if c in receiver.columns and c not in design and c not in taken]
+        common = tuple(c for c in shared if not (names_rows(donor, c) and names_rows(receiver, c)))
         if not common:
             raise FusionError(
                 "donor and receiver have no column in common besides weights and keys",
@@ -102,6 +110,18 @@ def predictors(
                 f"predictor {name!r} is part of the surveys' design", "Leave it out of the predictors."
             )
     return tuple(dict.fromkeys(names)), False
+
+
+def names_rows(survey: Survey, column: str) -> bool:
+    """Say whether a column looks like a key: whole numbers or text, different in every one of many rows."""
+    series = survey.frame[column]
+    discrete = series.dtype.is_integer() or series.dtype == nw.String
+    return discrete and len(series) > MANY and series.n_unique() == len(series)
+
+
+def looks_like_weight(name: str) -> bool:
+    """Say whether a column has one of the usual names of a survey weight."""
+    return name.lower() in WEIGHT_NAMES
 
 
 def dollars(donor: Survey, receiver: Survey) -> None:

@@ -58,7 +58,9 @@ class MissingExtraError(MicroImputeError):
     """An optional package is needed and not installed."""
 
     def __init__(self, package: str, purpose: str, install: str) -> None:
-        super().__init__(f"{purpose} needs the package {package!r}, which is not installed", f"Run: {install}")
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed", f"Run: {install}"
+        )
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from microimpute import checks, rules
+from microimpute import checks
+from microimpute import rules as edit_rules
 from microimpute.checks import Note
 from microimpute.errors import FusionError
 from microimpute.keyed import Keys
@@ -151,7 +152,7 @@ class Fusion:
     def donor_columns(self) -> dict[str, FloatArray]:
         """Return all donors' targets and derived totals as numbers, shape (donor rows,) each."""
         columns = dict(zip(self._donor_y.names, self._donor_y.values.T, strict=True))
-        return columns | rules.derive(self.identities, columns)
+        return columns | edit_rules.derive(self.identities, columns)
 
     def _check_design(self) -> list[Note]:
         notes: list[Note] = []
@@ -181,8 +182,8 @@ class Fusion:
     def _choose_columns(
         self, targets: Sequence[str], predictors: Sequence[str] | None, given: Sequence[Rule | str]
     ) -> list[Note]:
-        parsed = rules.parse_all(given)
-        identities = rules.derivation_order(parsed)
+        parsed = edit_rules.parse_all(given)
+        identities = edit_rules.derivation_order(parsed)
         totals = {i.total for i in identities}
         named = checks.targets(self.donor, self.receiver, targets)
         for total in sorted(totals):
@@ -195,6 +196,13 @@ class Fusion:
         notes = [Note(f"{t} is derived from its parts, not drawn.") for t in named if t in totals]
         if by_default:
             notes.append(Note(f"Predictors are the columns that both surveys have: {', '.join(chosen)}."))
+            shared = [
+                c for c in self.donor.columns if c in self.receiver.columns and c not in self.donor.design
+            ]
+            left_out = [c for c in shared if checks.names_rows(self.donor, c) and c not in chosen]
+            notes += [Note(f"{c} names each row and is left out of the predictors.") for c in left_out]
+            suspects = [c for c in chosen if checks.looks_like_weight(c)]
+            notes += [Note(f"{c} is used as a predictor; is it a weight?", warning=True) for c in suspects]
         return notes
 
     def _encode(self, kinds: Mapping[str, Kind | str]) -> list[Note]:
@@ -212,7 +220,7 @@ class Fusion:
         outcomes = [encode(self.donor.frame[t], variables[t]) for t in self.targets]
         for name, values in zip(self.targets, outcomes, strict=True):
             checks.target_values(name, values)
-        y = Table(tuple(variables[t] for t in self.targets), np.column_stack(outcomes), self._together())
+        y = Table(tuple(variables[t] for t in self.targets), np.column_stack(outcomes), *self._ties())
         x_donor, x_receiver, notes = self._encode_predictors(variables)
         self._set(_donor_x=x_donor, _donor_y=y, _receiver_x=x_receiver)
         return notes
@@ -239,20 +247,24 @@ class Fusion:
             notes,
         )
 
-    def _together(self) -> tuple[tuple[int, ...], ...]:
-        """Positions of targets that an edit speaks of, totals taken apart: such targets need one donor."""
+    def _ties(self) -> tuple[tuple[tuple[int, tuple[int, ...]], ...], tuple[tuple[int, ...], ...]]:
+        """Put edit rules into positions of targets: what requires what, and what needs one donor.
+
+        Rules about totals tie all the total's parts together.
+        """
         parts = {i.total: i.parts for i in self.identities}
 
         def leaves(column: str) -> set[str]:
             return set().union(*(leaves(p) for p in parts[column])) if column in parts else {column}
 
         position = {t: i for i, t in enumerate(self.targets)}
-        groups = []
-        for rule in self.rules:
-            if not isinstance(rule, Identity):
-                named = set().union(*(leaves(c) for c in rule.columns))
-                groups.append(tuple(sorted(position[c] for c in named if c in position)))
-        return tuple(g for g in groups if len(g) > 1)
+        edits = [
+            r for r in self.rules if not isinstance(r, Identity) and set(r.columns) <= {*position, *parts}
+        ]
+        simple = [r for r in edits if isinstance(r, edit_rules.Requires) and set(r.columns) <= set(position)]
+        requires = tuple((position[r.column], tuple(position[c] for c in r.any_of)) for r in simple)
+        groups = [sorted(position[p] for c in r.columns for p in leaves(c)) for r in edits if r not in simple]
+        return requires, tuple(tuple(g) for g in groups if len(g) > 1)
 
     def _check_rules(self) -> None:
         classes = [t for t in self.targets if self.variables[t].kind.is_class]

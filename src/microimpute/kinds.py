@@ -75,13 +75,15 @@ class Table:
     values
         float64, shape (rows, variables): amounts as they are, classes as codes 0, 1, 2, …
         In predictors a class that the donor does not have is coded −1.
+    requires
+        Edit rules as (position, positions): the first column is zero wherever all the others are.
     together
-        Groups of column positions that edit rules tie to each other; a method that can must take each
-        group from one donor.
+        Groups of positions that other edit rules tie to each other: taken from one donor, they obey.
     """
 
     variables: tuple[Variable, ...]
     values: FloatArray
+    requires: tuple[tuple[int, tuple[int, ...]], ...] = ()
     together: tuple[tuple[int, ...], ...] = ()
 
     def __len__(self) -> int:
@@ -238,14 +240,14 @@ def encode(series: Series, variable: Variable) -> FloatArray:
 
 def _codes(series: Series, variable: Variable) -> FloatArray:
     index = {level: float(code) for code, level in enumerate(variable.levels)}
-    values = series.to_numpy() if series.dtype.is_numeric() else None
-    if values is not None and values.dtype.kind in "iuf":  # fast path: classes coded as numbers
+    if series.dtype.is_numeric():  # classes coded as numbers
+        values = series.cast(nw.Float64).to_numpy()
         unique, inverse = np.unique(values, return_inverse=True)
-        table = np.array([np.nan if u != u else index.get(_plain(u), -1.0) for u in unique])
-        return table[inverse] if len(unique) else np.zeros(0)
-    return np.array(
-        [np.nan if v is None or v != v else index.get(_plain(v), -1.0) for v in series.to_list()], float
-    )
+        table = np.array([np.nan if u != u else index.get(_plain(u), -1.0) for u in unique], dtype=np.float64)
+        return np.asarray(table[inverse]) if len(unique) else np.zeros(0)
+    gaps = series.is_null().to_list()
+    pairs = zip(series.to_list(), gaps, strict=True)
+    return np.array([np.nan if gap else index.get(_plain(v), -1.0) for v, gap in pairs], dtype=np.float64)
 
 
 def decode(values: FloatArray, variable: Variable, backend: nw.Implementation) -> Series:

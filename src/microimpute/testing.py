@@ -26,14 +26,14 @@ from microimpute.fusion import Fusion
 from microimpute.imputations import Imputations, impute
 from microimpute.keyed import RowRandom, generator
 from microimpute.kinds import Kind
-from microimpute.methods.base import Method
+from microimpute.methods.base import FloatArray, Method
 from microimpute.survey import Survey
 
 __all__ = ["CHECKS", "example_donor", "example_fusion", "example_receiver"]
 
 Check = Callable[[type[Method]], None]
 
-#: Bound of statistical checks, in standard errors; a sound method fails one of them about once in 10,000 seeds.
+#: Bound of statistical checks, in standard errors: a sound method fails about once in 10,000 seeds.
 BOUND = 4.0
 
 TARGETS = ("wealth", "debt", "trips", "owner", "region_of_work", "health")
@@ -122,7 +122,7 @@ def _same(a: Imputations, b: Imputations) -> bool:
 
 
 def same_seed_same_draws(method: type[Method]) -> None:
-    """Same seed, same draws, whatever the number of workers; another seed, other draws."""
+    """Check that a seed repeats, whatever the number of workers, and another seed differs."""
     first = _draw(method, workers=1)
     assert _same(first, _draw(method, workers=1)), "the same seed gave other draws"
     assert _same(first, _draw(method, workers=3)), "draws depend on the number of workers"
@@ -131,7 +131,7 @@ def same_seed_same_draws(method: type[Method]) -> None:
 
 
 def chunks_do_not_matter(method: type[Method]) -> None:
-    """Drawing rows one by one, or all at once, gives the same values."""
+    """Check that drawing rows one by one, or all at once, gives the same values."""
     fusion = example_fusion(example_donor(300), example_receiver(50), method)
     training = fusion.training(1)
     fitted = method().fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
@@ -144,7 +144,7 @@ def chunks_do_not_matter(method: type[Method]) -> None:
 
 
 def row_order_does_not_matter(method: type[Method]) -> None:
-    """Donors and receivers in another order give each receiver the same draws."""
+    """Check that donors and receivers in another order give each receiver the same draws."""
     donor, receiver = example_donor(300), example_receiver(200)
     plain = impute(example_fusion(donor, receiver, method), method=method(), m=1).complete()
     mixed_donor = donor.sample(frac=1, random_state=1)
@@ -154,7 +154,7 @@ def row_order_does_not_matter(method: type[Method]) -> None:
 
 
 def inputs_are_left_alone(method: type[Method]) -> None:
-    """Frames, weights and settings are as they were; observed columns come back bit for bit."""
+    """Check that frames and settings are as they were and observed columns come back bit for bit."""
     donor, receiver = example_donor(200), example_receiver(100)
     kept = donor.copy(deep=True), receiver.copy(deep=True)
     chosen = method()
@@ -167,7 +167,7 @@ def inputs_are_left_alone(method: type[Method]) -> None:
 
 
 def training_arrays_are_left_alone(method: type[Method]) -> None:
-    """`fit` and `draw` do not write into what they are given."""
+    """Check that `fit` and `draw` do not write into what they are given."""
     fusion = example_fusion(example_donor(200), example_receiver(50), method)
     training = fusion.training(1)
     for array in (training.X.values, training.Y.values, training.weight, fusion.receivers.values):
@@ -177,7 +177,7 @@ def training_arrays_are_left_alone(method: type[Method]) -> None:
 
 
 def levels_and_types_are_kept(method: type[Method]) -> None:
-    """Each target has the donor's type, and classes only the donor's levels."""
+    """Check that each target has the donor's type, and classes only the donor's levels."""
     donor = example_donor(400)
     done = _draw(method).complete()
     for target in TARGETS:
@@ -190,7 +190,7 @@ def levels_and_types_are_kept(method: type[Method]) -> None:
 
 
 def weights_are_used_as_declared(method: type[Method]) -> None:
-    """Weighted donor means come back as means of the draws; an unweighted method does not see them."""
+    """Check that weighted donor means come back as means of the draws, if weights are declared used."""
     donor, receiver = example_donor(4000), example_receiver(4000)
     rng = np.random.default_rng(5)
     rich = donor["wealth"] > donor["wealth"].quantile(0.8)
@@ -201,10 +201,12 @@ def weights_are_used_as_declared(method: type[Method]) -> None:
     fusion = example_fusion(donor, receiver, method, targets=("wealth",))
     got = impute(fusion, method=method(), m=5).numbers("wealth")
     weight = donor["weight"].to_numpy()
-    for name, of in (
-        ("share of the rich", lambda v: v > donor["wealth"].quantile(0.8)),
-        ("share non-zero", _any),
-    ):
+    cut = float(donor["wealth"].quantile(0.8))
+    figures: dict[str, Callable[[FloatArray], FloatArray]] = {
+        "share of the rich": lambda v: (v > cut).astype(float),
+        "share non-zero": lambda v: (v != 0).astype(float),
+    }
+    for name, of in figures.items():
         truth = of(donor["wealth"].to_numpy())
         error = np.average(of(got).mean(axis=0), weights=weight) - np.average(truth, weights=weight)
         bound = BOUND * _standard_error(truth, weight)
@@ -216,18 +218,14 @@ def weights_are_used_as_declared(method: type[Method]) -> None:
         assert unweighted < BOUND * spread, "weights are declared unused but change the draws"
 
 
-def _any(values: Any) -> Any:
-    return values != 0
-
-
-def _standard_error(values: Any, weight: Any) -> float:
-    """Standard error of a weighted mean, donor resampling and drawing together (three times the variance)."""
+def _standard_error(values: FloatArray, weight: FloatArray) -> float:
+    """Return a weighted mean's standard error, resampling and drawing together (three times the variance)."""
     mean = np.average(values, weights=weight)
     return float(np.sqrt(3 * np.sum(weight**2 * (values - mean) ** 2)) / weight.sum())
 
 
 def predictors_are_used_as_declared(method: type[Method]) -> None:
-    """Draws follow the predictors, or ignore them if the method says so."""
+    """Check that draws follow the predictors, or ignore them if the method says so."""
     fusion = example_fusion(example_donor(3000), example_receiver(3000), method, targets=("wealth",))
     drawn = impute(fusion, method=method(), m=1).numbers("wealth")[0]
     income = np.log(example_receiver(3000)["income"].to_numpy())
@@ -239,7 +237,7 @@ def predictors_are_used_as_declared(method: type[Method]) -> None:
 
 
 def targets_are_drawn_jointly(method: type[Method]) -> None:
-    """A joint method keeps what binds targets: debt comes with positive wealth only."""
+    """Check that a joint method keeps what binds targets: debt comes with positive wealth only."""
     if not method.joint:
         return
     donor = example_donor(2000)
@@ -259,7 +257,7 @@ def targets_are_drawn_jointly(method: type[Method]) -> None:
 
 
 def any_number_of_receivers(method: type[Method]) -> None:
-    """0, 1 and 100,000 rows."""
+    """Check 0, 1 and 100,000 rows."""
     fusion = example_fusion(example_donor(200), example_receiver(1), method)
     training = fusion.training(1)
     fitted = method().fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
@@ -271,7 +269,7 @@ def any_number_of_receivers(method: type[Method]) -> None:
 
 
 def degenerate_targets(method: type[Method]) -> None:
-    """Constant, all-zero and single-level targets come back as they are."""
+    """Check that constant, all-zero and single-level targets come back as they are."""
     donor = example_donor(60).assign(same=7.0, nothing=0.0, one_level="a")
     fusion = example_fusion(donor, example_receiver(40), method, targets=("same", "nothing", "one_level"))
     done = impute(fusion, method=method(), m=1).complete()
@@ -280,26 +278,31 @@ def degenerate_targets(method: type[Method]) -> None:
 
 
 def few_donors(method: type[Method]) -> None:
-    """One donor, and a handful, still give draws."""
+    """Check that one donor, and a handful, still give draws."""
     for donors in (1, 3):
         fusion = example_fusion(example_donor(donors), example_receiver(20), method)
         assert len(impute(fusion, method=method(), m=2).complete()) == 20
 
 
 def all_missing_target(method: type[Method]) -> None:
-    """A target that no donor has is refused with the project's error, which names it."""
+    """Check that a target that no donor has is refused with the project's error, which names it."""
     donor = example_donor(50).assign(wealth=np.nan)
+    _refused(lambda: example_fusion(donor, example_receiver(10), method), "wealth")
+
+
+def _refused(action: Callable[[], object], named: str) -> None:
+    message = None
     try:
-        example_fusion(donor, example_receiver(10), method)
+        action()
     except MicroImputeError as error:
-        assert "wealth" in str(error), f"the error does not name the column: {error}"
-        assert error.remedy, "the error has no remedy"
-    else:
-        raise AssertionError("a target that is all missing was accepted")
+        message, remedy = str(error), error.remedy
+    assert message is not None, f"{named} was accepted"
+    assert named in message, f"the error does not name {named}: {message}"
+    assert remedy, "the error has no remedy"
 
 
 def save_and_load(method: type[Method]) -> None:
-    """A fitted method comes back from its file and draws the same; no pickle in it."""
+    """Check that a fitted method comes back from its file and draws the same; no pickle in it."""
     fusion = example_fusion(example_donor(200), example_receiver(50), method)
     training = fusion.training(1)
     fitted = method().fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
@@ -313,22 +316,17 @@ def save_and_load(method: type[Method]) -> None:
 
 
 def unknown_settings(method: type[Method]) -> None:
-    """A setting that does not exist is refused with the project's error."""
+    """Check that a setting that does not exist is refused with the project's error."""
     from microimpute.methods.base import method as make
     from microimpute.methods.base import methods
 
     if method.name not in methods():
         return  # not registered: only its own constructor can be called
-    try:
-        make(method.name, {"no_such_setting": 1})
-    except MicroImputeError as error:
-        assert "no_such_setting" in str(error)
-    else:
-        raise AssertionError("an unknown setting was accepted")
+    _refused(lambda: make(method.name, {"no_such_setting": 1}), "no_such_setting")
 
 
 def facts_are_declared(method: type[Method]) -> None:
-    """Name, summary, reference and facts are there."""
+    """Check that name, summary, reference and facts are there."""
     for fact in ("name", "summary", "reference", "joint", "proper", "uses_weights", "kinds", "requires"):
         assert getattr(method, fact, None) is not None, f"{fact} is not declared"
 

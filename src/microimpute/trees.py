@@ -19,6 +19,12 @@ from microimpute.errors import MethodError
 
 __all__ = ["LeafForest", "Tree", "grow"]
 
+#: Most donors that a tree is grown on.
+MOST = 5_000
+#: With no more donors than this, each tree is grown on as many as there are.
+FEW = 500
+
+Features = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int32]
 
@@ -96,14 +102,16 @@ class LeafForest:
         )
 
     def draw(
-        self, X: npt.NDArray[np.float32], which: FloatArray, within: FloatArray
+        self, X: Features, rows: npt.NDArray[np.int64], which: FloatArray, within: FloatArray
     ) -> npt.NDArray[np.int64]:
-        """Draw one donor per row.
+        """Draw one donor for each of some rows.
 
         Parameters
         ----------
         X
-            float32, shape (rows, features).
+            float32, shape (all rows, at least as many features as the trees know).
+        rows
+            int64, shape (rows,): which rows of X are meant.
         which, within
             float64 in (0, 1), shape (rows,): choose the tree and the donor in its leaf.
 
@@ -112,19 +120,19 @@ class LeafForest:
         numpy.ndarray of int64, shape (rows,)
             Positions of donors.
         """
-        leaf = self.route(X, which)
+        leaf = self.route(X, rows, which)
         low, high = self.cumulative[self.start[leaf]], self.cumulative[self.end[leaf]]
         place = np.searchsorted(self.cumulative, low + within * (high - low), side="right") - 1
-        # rounding may step over the end of a leaf or onto a donor of no weight at its edge
+        # rounding may step over the end of a leaf
         return self.order[np.clip(place, self.start[leaf], self.end[leaf] - 1)].astype(np.int64)
 
-    def route(self, X: npt.NDArray[np.float32], which: FloatArray) -> npt.NDArray[np.int64]:
+    def route(self, X: Features, rows: npt.NDArray[np.int64], which: FloatArray) -> npt.NDArray[np.int64]:
         """Send each row down its tree; returns the leaf's node, shape (rows,)."""
         node = self.roots[(which * len(self.roots)).astype(np.int64)].astype(np.int64)
         moving = np.flatnonzero(self.left[node] >= 0)
         while len(moving):
             at = node[moving]
-            goes_left = X[moving, self.feature[at]] <= self.threshold[at]
+            goes_left = X[rows[moving], self.feature[at]] <= self.threshold[at]
             node[moving] = np.where(goes_left, self.left[at], self.right[at])
             moving = moving[self.left[node[moving]] >= 0]
         return node
@@ -178,7 +186,7 @@ def _shifted(children: list[IntArray], roots: IntArray) -> IntArray:
 
 
 def grow(
-    X: npt.NDArray[np.float32],
+    X: Features,
     scores: FloatArray,
     weight: FloatArray,
     rng: np.random.Generator,
@@ -186,8 +194,11 @@ def grow(
     trees: int,
     leaf: int,
     features: float,
+    share: float,
 ) -> LeafForest:
     """Grow trees on bootstrap resamples of the donors and index all donors in their leaves.
+
+    Growing on a part of the donors makes trees differ more and cost less; the leaves hold all donors anyway.
 
     Parameters
     ----------
@@ -202,9 +213,11 @@ def grow(
     trees
         Number of trees.
     leaf
-        Least number of distinct resampled donors in a leaf.
+        Least number of donors that a leaf should hold, all donors counted.
     features
         Share of features tried at each split.
+    share
+        Size of the resamples relative to the number of donors; at most `MOST` donors are resampled.
 
     Returns
     -------
@@ -213,8 +226,10 @@ def grow(
     import joblib
 
     donors = len(X)
+    size = max(1, min(round(donors * share), MOST)) if donors > FEW else donors
+    leaf = max(2 if leaf > 1 else 1, round(leaf * size / donors))
     seeds = rng.integers(2**31 - 1, size=trees)
-    counts = [rng.multinomial(donors, np.full(donors, 1.0 / donors)) for _ in range(trees)]
+    counts = [rng.multinomial(size, np.full(donors, 1.0 / donors)) for _ in range(trees)]
     # no n_jobs here: the caller sets the number of workers with joblib.parallel_config
     grown = joblib.Parallel(prefer="threads")(
         joblib.delayed(_grow_one)(X, scores, weight * count, int(seed), leaf, features)
@@ -224,7 +239,7 @@ def grow(
 
 
 def _grow_one(
-    X: npt.NDArray[np.float32], scores: FloatArray, weight: FloatArray, seed: int, leaf: int, features: float
+    X: Features, scores: FloatArray, weight: FloatArray, seed: int, leaf: int, features: float
 ) -> Tree:
     from sklearn.tree import DecisionTreeRegressor
 

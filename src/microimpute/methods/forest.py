@@ -1,8 +1,9 @@
-"""The default: blocks of targets from the leaves of weighted trees, each block given the ones before."""
+"""The default: targets in blocks from the leaves of weighted trees, each block given the ones before."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -15,29 +16,57 @@ from microimpute.keyed import RowRandom
 from microimpute.kinds import Table, Variable
 from microimpute.methods.base import FloatArray, Method
 
-__all__ = ["Forest"]
+__all__ = ["Block", "Forest", "plan"]
 
-Blocks = tuple[tuple[int, ...], ...]
+Features = npt.NDArray[np.float32]
+Requirements = tuple[tuple[int, tuple[int, ...]], ...]
+Groups = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Targets that are drawn together.
+
+    Attributes
+    ----------
+    targets
+        Positions; all taken from one donor.
+    conditions
+        For each edit rule on these targets, the positions of which one must be non-zero; where none is, all
+        targets of the block are zero, and nothing is drawn.
+    """
+
+    targets: tuple[int, ...]
+    conditions: Groups = ()
+
+    def applies(self, Y: FloatArray) -> npt.NDArray[np.bool_]:
+        """Say for which rows there is something to draw, shape (rows,)."""
+        met = np.ones(len(Y), dtype=bool)
+        for any_of in self.conditions:
+            met &= np.any(Y[:, any_of] != 0, axis=1)
+        return met
 
 
 class Forest(Method):
-    """Joint draws of blocks of targets from the leaves of multi-output regression trees.
+    """Draws of blocks of targets from the leaves of regression trees.
 
     Parameters
     ----------
     trees
         Trees per block and implicate.
     leaf
-        Least number of distinct resampled donors in a leaf.
+        Least number of donors that a leaf should hold.
     features
         Share of the features tried at each split.
+    share
+        Share of the donors that each tree is grown on.
     block
         Targets per block. Each block is one donor's bundle, conditioned on the blocks before it in the order
         of the targets. Targets that edit rules tie to each other share a block whatever its size.
     """
 
     name = "forest"
-    summary = "Blocks of targets from one donor each, from the leaves of weighted trees; blocks are chained."
+    summary = "Targets in chained blocks, each from one donor in the leaves of weighted trees."
     reference = (
         "Meinshausen (2006); Ćevid et al. (2022); leaf draws as in synthpop's CART (Nowok et al. 2016)."
     )
@@ -45,98 +74,142 @@ class Forest(Method):
     proper = True
     uses_weights = True
 
-    def __init__(self, trees: int = 20, leaf: int = 10, features: float = 0.5, block: int = 1) -> None:
+    def __init__(
+        self, trees: int = 20, leaf: int = 10, features: float = 0.5, share: float = 0.5, block: int = 1
+    ) -> None:
         for name, value in (("trees", trees), ("leaf", leaf), ("block", block)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise MethodError(f"forest's {name} is {value!r}", "Give a whole number of at least 1.")
-        if not 0 < features <= 1:
-            raise MethodError(f"forest's features is {features!r}", "Give a share above 0 and up to 1.")
+        for name, part in (("features", features), ("share", share)):
+            if not isinstance(part, int | float) or not 0 < part <= 1:
+                raise MethodError(f"forest's {name} is {part!r}", "Give a share above 0 and up to 1.")
         self.trees = trees
         self.leaf = leaf
         self.features = features
+        self.share = share
         self.block = block
 
     def fit(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> Self:
         """Grow each block's trees on the predictors and the blocks before it."""
         self.predictors, self.targets = X.variables, Y.variables
         self.bundles = Y.values
-        self.blocks = plan(len(Y.variables), self.block, Y.together)
+        self.blocks = plan(Y, self.block)
+        self.donors: list[npt.NDArray[np.int64]] = []
+        self.forests: list[trees.LeafForest | None] = []
         inputs = self._inputs(X)
-        self.forests: list[trees.LeafForest] = []
         width = self._width()
         for block in self.blocks:
-            part = Table(tuple(Y.variables[t] for t in block), Y.values[:, block])
-            self.forests.append(
-                trees.grow(
-                    np.ascontiguousarray(inputs[:, :width]),
-                    scores(part, weight),
-                    weight,
-                    rng,
-                    trees=self.trees,
-                    leaf=self.leaf,
-                    features=self.features,
-                )
-            )
-            width = self._condition(inputs, width, block, self.bundles)
+            rows = np.flatnonzero(block.applies(Y.values) & (weight > 0))
+            self.donors.append(rows)
+            self.forests.append(self._grow(inputs[rows, :width], Y, block, rows, weight[rows], rng))
+            width = self._condition(inputs, width, block, Y.values)
         return self
+
+    def _grow(
+        self,
+        inputs: Features,
+        Y: Table,
+        block: Block,
+        rows: npt.NDArray[np.int64],
+        weight: FloatArray,
+        rng: np.random.Generator,
+    ) -> trees.LeafForest | None:
+        if not len(rows):
+            return None
+        part = Table(tuple(Y.variables[t] for t in block.targets), Y.values[rows][:, block.targets])
+        return trees.grow(
+            np.ascontiguousarray(inputs),
+            scores(part, weight),
+            weight,
+            rng,
+            trees=self.trees,
+            leaf=self.leaf,
+            features=self.features,
+            share=self.share,
+        )
 
     def draw(self, X: Table, rng: RowRandom) -> FloatArray:
         """Draw block by block, each from one donor, shape (rows, targets)."""
-        out = np.empty((len(X), len(self.targets)))
+        out = np.zeros((len(X), len(self.targets)))
         inputs = self._inputs(X)
         width = self._width()
-        for number, (block, forest) in enumerate(zip(self.blocks, self.forests, strict=True)):
-            donors = forest.draw(inputs, rng.uniform(f"tree {number}"), rng.uniform(f"donor {number}"))
-            out[:, block] = self.bundles[donors][:, block]
+        for number, (block, donors, forest) in enumerate(
+            zip(self.blocks, self.donors, self.forests, strict=True)
+        ):
+            rows = np.flatnonzero(block.applies(out))
+            if forest is not None and len(rows):
+                which, within = rng.uniform(f"tree {number}")[rows], rng.uniform(f"donor {number}")[rows]
+                chosen = donors[forest.draw(inputs, rows, which, within)]
+                for target in block.targets:
+                    out[rows, target] = self.bundles[chosen, target]
             width = self._condition(inputs, width, block, out)
         return out
 
     def _width(self) -> int:
         return sum(map(feature_count, self.predictors))
 
-    def _inputs(self, X: Table) -> npt.NDArray[np.float32]:
+    def _inputs(self, X: Table) -> Features:
         """Make the matrix that trees read: predictors' features, and room for those of the targets."""
         room = self._width() + sum(map(feature_count, self.targets))
         inputs = np.zeros((len(X), room), dtype=np.float32)
         _fill(inputs, 0, self.predictors, X.values)
         return inputs
 
-    def _condition(
-        self, inputs: npt.NDArray[np.float32], width: int, block: tuple[int, ...], Y: FloatArray
-    ) -> int:
+    def _condition(self, inputs: Features, width: int, block: Block, Y: FloatArray) -> int:
         """Add a block's values to what the next blocks read; returns the new width."""
-        return _fill(inputs, width, tuple(self.targets[t] for t in block), Y[:, block])
+        return _fill(inputs, width, tuple(self.targets[t] for t in block.targets), Y[:, block.targets])
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the donors' bundles, the order of the blocks and their trees."""
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "bundles": self.bundles,
-            "blocks": np.array([t for b in self.blocks for t in b], dtype=np.int32),
-        }
-        arrays["block_sizes"] = np.array([len(b) for b in self.blocks], dtype=np.int32)
-        for number, forest in enumerate(self.forests):
-            arrays |= forest.state(f"{number}.")
+        """Return the donors' bundles, the rules' ties, and each block's donors and trees."""
+        arrays: dict[str, npt.NDArray[Any]] = {"bundles": self.bundles}
+        for number, (block, donors, forest) in enumerate(
+            zip(self.blocks, self.donors, self.forests, strict=True)
+        ):
+            arrays[f"{number}.targets"] = np.array(block.targets, dtype=np.int32)
+            arrays[f"{number}.donors"] = donors
+            for rule, any_of in enumerate(block.conditions):
+                arrays[f"{number}.condition.{rule}"] = np.array(any_of, dtype=np.int32)
+            if forest is not None:
+                arrays |= forest.state(f"{number}.")
         return arrays
 
     def set_state(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Take the arrays back, after checking every index in them."""
         self.bundles = arrays["bundles"]
-        ends = np.cumsum(arrays["block_sizes"])
-        flat = arrays["blocks"].tolist()
-        self.blocks = tuple(tuple(flat[e - s : e]) for s, e in zip(arrays["block_sizes"], ends, strict=True))
-        if sorted(flat) != list(range(len(self.targets))) or self.bundles.shape[1] != len(flat):
+        self.blocks, self.donors, self.forests = (), [], []
+        width, number = self._width(), 0
+        while f"{number}.targets" in arrays:
+            conditions = [k for k in arrays if k.startswith(f"{number}.condition.")]
+            block = Block(
+                _whole(arrays[f"{number}.targets"]), tuple(_whole(arrays[k]) for k in sorted(conditions))
+            )
+            donors = arrays[f"{number}.donors"]
+            self._check_block(block, donors)
+            self.blocks += (block,)
+            self.donors.append(donors)
+            grown = f"{number}.roots" in arrays
+            forest = trees.LeafForest.from_state(arrays, f"{number}.", len(donors), width) if grown else None
+            self.forests.append(forest)
+            width += sum(feature_count(self.targets[t]) for t in block.targets)
+            number += 1
+        if sorted(t for b in self.blocks for t in b.targets) != list(range(len(self.targets))):
             raise MethodError("the saved forest's blocks do not match its targets", "Save the model again.")
-        width = self._width()
-        self.forests = []
-        for number, block in enumerate(self.blocks):
-            self.forests.append(trees.LeafForest.from_state(arrays, f"{number}.", len(self.bundles), width))
-            width += sum(feature_count(self.targets[t]) for t in block)
         return self
 
+    def _check_block(self, block: Block, donors: npt.NDArray[Any]) -> None:
+        positions = np.array([*block.targets, *(c for any_of in block.conditions for c in any_of)])
+        columns = self.bundles.shape[1] == len(self.targets)
+        inside = (positions >= 0).all() and (positions < len(self.targets)).all()
+        known = (donors >= 0).all() and (donors < len(self.bundles)).all()
+        if not (columns and inside and known):
+            raise MethodError("the saved forest points outside its donors", "Save the model again.")
 
-def _fill(
-    inputs: npt.NDArray[np.float32], at: int, variables: tuple[Variable, ...], values: FloatArray
-) -> int:
+
+def _whole(array: npt.NDArray[Any]) -> tuple[int, ...]:
+    return tuple(int(i) for i in array)
+
+
+def _fill(inputs: Features, at: int, variables: tuple[Variable, ...], values: FloatArray) -> int:
     for variable, column in zip(variables, values.T, strict=True):
         end = at + feature_count(variable)
         inputs[:, at:end] = features(variable, column)
@@ -144,32 +217,69 @@ def _fill(
     return at
 
 
-def plan(targets: int, size: int, together: tuple[tuple[int, ...], ...]) -> Blocks:
-    """Divide targets into blocks of a size, in order, keeping tied ones in one block.
+def plan(Y: Table, size: int) -> tuple[Block, ...]:
+    """Divide targets into blocks of a size, in their order, so that edit rules hold by construction.
+
+    With blocks of one target, what a target requires is drawn before it, and it is drawn only where that is
+    there. In larger blocks, and where requirements go in a circle, such targets come from one donor.
 
     Parameters
     ----------
-    targets
-        Number of targets.
+    Y
+        The targets with their ties.
     size
         Targets per block, where ties do not ask for more.
-    together
-        Groups of positions that must share a block; groups that overlap are merged.
 
     Returns
     -------
-    tuple of tuples of int
-        Positions, block by block; each position once.
+    tuple of Block
+        Each target in one of them; what a block is conditioned on comes before it.
     """
-    group = list(range(targets))
-    for tied in together:
-        named = {group[t] for t in tied}
-        group = [min(named) if g in named else g for g in group]
-    units = [tuple(t for t in range(targets) if group[t] == g) for g in dict.fromkeys(group)]
-    blocks: list[tuple[int, ...]] = []
+    tied = list(Y.together)
+    if size > 1:
+        tied += [(target, *any_of) for target, any_of in Y.requires]
+    group = list(range(len(Y.variables)))
+    while True:
+        for members in tied:
+            named = {group[t] for t in members}
+            group = [min(named) if g in named else g for g in group]
+        before = {(group[c], group[t]) for t, any_of in Y.requires for c in any_of if group[c] != group[t]}
+        circle = _circle(before)
+        if not circle:
+            break
+        tied.append(tuple(t for t, g in enumerate(group) if g in circle))
+    return _packed(_ordered(group, before), Y.requires, size)
+
+
+def _circle(before: set[tuple[int, int]]) -> set[int]:
+    """Find groups that wait for each other: what is left when all that can go first has gone."""
+    left = set(before)
+    while True:
+        blocked = {after for _, after in left}
+        free = {pair for pair in left if pair[0] not in blocked}
+        if not free:
+            return {g for pair in left for g in pair}
+        left -= free
+
+
+def _ordered(group: list[int], before: set[tuple[int, int]]) -> list[tuple[int, ...]]:
+    """Put groups in the order of their first members, later where they must wait."""
+    waiting = list(dict.fromkeys(group))
+    out: list[tuple[int, ...]] = []
+    while waiting:
+        ready = next(g for g in waiting if not any(first in waiting for first, then in before if then == g))
+        waiting.remove(ready)
+        out.append(tuple(t for t, g in enumerate(group) if g == ready))
+    return out
+
+
+def _packed(units: list[tuple[int, ...]], requires: Requirements, size: int) -> tuple[Block, ...]:
+    blocks: list[Block] = []
     for unit in units:
-        if blocks and len(blocks[-1]) + len(unit) <= size:
-            blocks[-1] += unit
+        outside = tuple(any_of for t, any_of in requires if t in unit and not set(any_of) <= set(unit))
+        last = blocks[-1].targets if blocks else ()
+        if last and not outside and not blocks[-1].conditions and len(last) + len(unit) <= size:
+            blocks[-1] = Block(last + unit)
         else:
-            blocks.append(unit)
+            blocks.append(Block(unit, outside))
     return tuple(blocks)

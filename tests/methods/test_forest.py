@@ -1,0 +1,112 @@
+"""The default: how targets are put into blocks, and that the draws follow the truth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microimpute import Fusion, Survey, impute, method
+from microimpute.errors import MethodError
+from microimpute.kinds import Kind, Table, Variable
+from microimpute.methods.forest import plan
+from microimpute.testing import example_donor, example_receiver
+
+
+def targets(count, requires=(), together=()):
+    variables = tuple(Variable(f"t{i}", Kind.CONTINUOUS) for i in range(count))
+    return Table(variables, np.zeros((1, count)), tuple(requires), tuple(together))
+
+
+def positions(count):
+    return st.integers(0, count - 1)
+
+
+@given(st.data())
+def test_every_plan_is_sound(data):
+    count = data.draw(st.integers(2, 8))
+    requires = data.draw(
+        st.lists(
+            st.tuples(
+                positions(count), st.lists(positions(count), min_size=1, max_size=3, unique=True).map(tuple)
+            ),
+            max_size=5,
+        )
+    )
+    requires = [(t, tuple(a for a in any_of if a != t)) for t, any_of in requires]
+    requires = [(t, any_of) for t, any_of in requires if any_of]
+    together = data.draw(
+        st.lists(st.lists(positions(count), min_size=2, max_size=3, unique=True).map(tuple), max_size=3)
+    )
+    size = data.draw(st.integers(1, 10))
+    blocks = plan(targets(count, requires, together), size)
+    assert sorted(t for b in blocks for t in b.targets) == list(range(count))
+    home = {t: n for n, b in enumerate(blocks) for t in b.targets}
+    for group in together:
+        assert len({home[t] for t in group}) == 1
+    for t, any_of in requires:
+        inside = {home[a] for a in any_of} == {home[t]}
+        assert inside or any_of in blocks[home[t]].conditions
+        assert all(home[a] <= home[t] for a in any_of)
+
+
+def test_plans():
+    assert [b.targets for b in plan(targets(4), 1)] == [(0,), (1,), (2,), (3,)]
+    assert [b.targets for b in plan(targets(5), 2)] == [(0, 1), (2, 3), (4,)]
+    mortgage_first = plan(targets(3, requires=[(0, (2,))]), 1)
+    assert [(b.targets, b.conditions) for b in mortgage_first] == [((1,), ()), ((2,), ()), ((0,), ((2,),))]
+    assert [b.targets for b in plan(targets(3, requires=[(0, (2,))]), 2)] == [(0, 2), (1,)]
+    circle = plan(targets(3, requires=[(0, (2,)), (2, (0,))]), 1)
+    assert [b.targets for b in circle] == [(0, 2), (1,)]
+
+
+@pytest.mark.parametrize("block", [1, 2, 9])
+def test_edit_rules_hold_by_construction(block):
+    donor = example_donor(1500)
+    fusion = Fusion(
+        Survey(donor, weight="weight", keys="id"),
+        Survey(example_receiver(4000), keys="id"),
+        targets=["debt", "trips", "wealth"],
+        rules=["debt requires wealth", "debt >= 0"],
+        predictors=["income", "age", "region"],
+    )
+    got = impute(fusion, method=method("forest", {"block": block}), m=2)
+    debt, wealth = got.numbers("debt"), got.numbers("wealth")
+    assert (wealth[debt != 0] != 0).all()
+    expected = np.average(donor["debt"] > 0, weights=donor["weight"])
+    assert abs((debt > 0).mean() - expected) < 0.06
+
+
+def test_conditional_distribution_is_that_of_the_truth():
+    """Zero shares and quantiles within cells of the predictor, against a known law, not only overall."""
+    rng = np.random.default_rng(0)
+    n = 8000
+    x = rng.uniform(0, 1, n)
+    amount = np.exp(8 + 2 * x + 0.5 * rng.normal(size=n))
+    y = np.where(rng.random(n) < x, amount, 0.0)
+    donor, receiver = (
+        pd.DataFrame({"x": x, "y": y}),
+        pd.DataFrame({"x": np.repeat([0.1, 0.5, 0.9], 2000) + rng.uniform(-0.1, 0.1, 6000)}),
+    )
+    drawn = impute(donor, receiver, targets=["y"], m=5).numbers("y")
+    for cell, at in enumerate((0.1, 0.5, 0.9)):
+        values = drawn[:, 2000 * cell : 2000 * (cell + 1)].ravel()
+        assert abs((values > 0).mean() - at) < 0.06  # 1,600 donors in the cell, resampled: s.e. .015
+        assert abs(np.median(np.log(values[values > 0])) - (8 + 2 * at)) < 0.15
+    assert set(np.unique(drawn)) <= set(y)
+
+
+def test_chained_targets_keep_their_correlation():
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=4000)
+    donor = pd.DataFrame({"x": rng.normal(size=4000), "a": a, "b": 0.8 * a + 0.6 * rng.normal(size=4000)})
+    got = impute(donor, donor[["x"]], targets=["a", "b"], m=1)
+    assert np.corrcoef(got.numbers("a")[0], got.numbers("b")[0])[0, 1] == pytest.approx(0.8, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"trees": 0}, {"leaf": 1.5}, {"features": 0}, {"share": 2}, {"block": True}, {"features": "a"}]
+)
+def test_bad_settings(bad):
+    with pytest.raises(MethodError, match=next(iter(bad))):
+        method("forest", bad)
