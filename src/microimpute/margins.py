@@ -1,4 +1,4 @@
-"""Margins of the predictors in both surveys, side by side: do the two speak of the same thing?"""
+"""Margins of the predictors in both surveys, side by side, to see whether the two mean the same thing."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ def _margin(variable: Variable, label: str, donor: Weighted, receiver: Weighted)
         figures = [_amount_figures(*side) for side in known]
         distance = _kolmogorov_smirnov(known[0], known[1]) if both else None
         difference = _standardised_difference(known[0], known[1]) if both else None
-    sides = [Side(m, f) for m, f in zip(missing, figures, strict=True)]
-    return Margin(variable.name, label, variable.kind, *sides, distance, difference)
+    ours, theirs = (Side(m, f) for m, f in zip(missing, figures, strict=True))
+    return Margin(variable.name, label, variable.kind, ours, theirs, distance, difference)
 
 
 def _known(values: FloatArray, weight: FloatArray) -> Weighted:
