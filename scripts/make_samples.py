@@ -36,7 +36,19 @@ CPS_HOUSEHOLDS = 6_000
 LOW, HIGH = 0.2, 4.0
 DATA = Path(__file__).resolve().parents[1] / "src" / "microimpute" / "data"
 
-DEMOGRAPHIC = ("HHSEX", "AGE", "AGECL", "EDUC", "EDCL", "MARRIED", "KIDS", "LF", "FAMSTRUCT", "RACECL", "RACE")
+DEMOGRAPHIC = (
+    "HHSEX",
+    "AGE",
+    "AGECL",
+    "EDUC",
+    "EDCL",
+    "MARRIED",
+    "KIDS",
+    "LF",
+    "FAMSTRUCT",
+    "RACECL",
+    "RACE",
+)
 WORK = ("OCCAT1", "OCCAT2", "HOUSECL")
 INCOME = ("INCOME", "WAGEINC", "BUSSEFARMINC", "INTDIVINC", "KGINC", "SSRETINC", "TRANSFOTHINC", "PENACCTWD")
 
@@ -87,7 +99,8 @@ def groups(values: FloatArray, weight: FloatArray, shares: FloatArray) -> FloatA
     order = np.argsort(values, kind="stable")
     cumulated = np.cumsum(weight[order])
     cuts = values[order][np.searchsorted(cumulated, shares * cumulated[-1])]
-    return (values[:, None] <= cuts).astype(np.float64)
+    below: FloatArray = (values[:, None] <= cuts).astype(np.float64)
+    return below
 
 
 def sample_scf(survey: Survey) -> pa.Table:
@@ -99,33 +112,35 @@ def sample_scf(survey: Survey) -> pa.Table:
     households = len(data) // IMPLICATES
 
     def mean(values: npt.NDArray[Any]) -> FloatArray:
-        return values.astype(np.float64).reshape(households, IMPLICATES, -1).mean(axis=1)
+        by_household = values.astype(np.float64).reshape(households, IMPLICATES, -1)
+        return np.asarray(by_household.mean(axis=1))
 
     weight = mean(data["WGT"].to_numpy())[:, 0] * IMPLICATES
     worth = mean(data["NETWORTH"].to_numpy())[:, 0]
     row_weight = data["WGT"].to_numpy(np.float64)
     exact = [*SCFToCPSTaxUnits.targets, *INCOME[1:7], "AGE", "KIDS"]
-    design = np.hstack(
+    rows = np.hstack(
         [
-            np.ones((households, 1)),
-            mean(data[exact].to_numpy(np.float64)),
-            mean(groups(data["NETWORTH"].to_numpy(np.float64), row_weight, np.arange(1, 10) / 10)),
-            mean(groups(data["INCOME"].to_numpy(np.float64), row_weight, np.array([0.25, 0.5, 0.75, 0.9]))),
-            mean(data[["MARRIED", "HOUSECL"]].to_numpy(np.float64) == 1),
-            mean(data[["OCCAT1"]].to_numpy(np.float64) == 2),
-            mean(data[["WAGEINC", "SSRETINC", "TRANSFOTHINC"]].to_numpy(np.float64) != 0),
+            np.ones((len(data), 1)),
+            data[exact].to_numpy(np.float64),
+            groups(data["NETWORTH"].to_numpy(np.float64), row_weight, np.arange(1, 10) / 10),
+            groups(data["INCOME"].to_numpy(np.float64), row_weight, np.array([0.25, 0.5, 0.75, 0.9])),
+            data[["MARRIED", "HOUSECL"]].to_numpy(np.float64) == 1,
+            data[["OCCAT1"]].to_numpy(np.float64) == 2,
+            data[["WAGEINC", "SSRETINC", "TRANSFOTHINC"]].to_numpy(np.float64) != 0,
         ]
     )
+    design, totals = mean(rows), row_weight @ rows  # published weights differ a little between implicates
     order = np.argsort(worth, kind="stable")
     size = weight * (np.abs(worth) + 50_000.0) ** RICHNESS
     rng = np.random.default_rng(SEED)
     chosen = np.sort(order[systematic(size[order], SCF_HOUSEHOLDS, rng)])
     start = (weight / size)[chosen]
     start *= weight.sum() / start.sum()
-    calibrated = rake(start, design[chosen], weight @ design)
-    rows = (chosen[:, None] * IMPLICATES + np.arange(IMPLICATES)).ravel()
-    frame = data[keep].iloc[rows].copy()
-    frame["WGT"] = np.repeat(calibrated / IMPLICATES, IMPLICATES)
+    calibrated = rake(start, design[chosen], totals)
+    kept = (chosen[:, None] * IMPLICATES + np.arange(IMPLICATES)).ravel()
+    frame = data[keep].iloc[kept].copy()
+    frame["WGT"] = np.round(np.repeat(calibrated / IMPLICATES, IMPLICATES), 4)  # same bytes on any machine
     return shrink(frame)
 
 
@@ -145,7 +160,10 @@ def sample_cps(path: Path, survey: Survey) -> pa.Table:
         [
             *(np.ones(len(frame)), years, age, couple, children, survey.numbers("partner")),
             *(survey.numbers("persons"), survey.numbers("tax_units"), survey.numbers("snap_ben")),
-            *(survey.numbers(f"family_{c}") for c in ("e00200", "e00900", "e01500", "e02400", "e02300", "e01400")),
+            *(
+                survey.numbers(f"family_{c}")
+                for c in ("e00200", "e00900", "e01500", "e02400", "e02300", "e01400")
+            ),
             *(survey.numbers(f"family_{c}") for c in ("e00300", "e00600")),
             groups(income, weight, np.arange(1, 10) / 10),
         ]
@@ -159,13 +177,12 @@ def sample_cps(path: Path, survey: Survey) -> pa.Table:
 
 
 def shrink(frame: pd.DataFrame) -> pa.Table:
-    """Hold whole numbers in the smallest type that takes them; other numbers to a cent's tenth."""
+    """Hold whole numbers as integers."""
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
     for place, name in enumerate(table.column_names):
         values = table[name].to_numpy()
         if np.array_equal(values, np.rint(values)):
-            least = np.promote_types(np.min_scalar_type(int(values.min())), np.min_scalar_type(int(values.max())))
-            kind = pa.int64() if name in ("YY1", "Y1") or least.kind != "i" and least.itemsize > 4 else pa.int32()
+            kind = pa.int32() if np.abs(values).max() < 2**31 else pa.int64()
             table = table.set_column(place, name, pa.array(values.astype(np.int64)).cast(kind))
     return table
 
@@ -182,7 +199,8 @@ def main() -> None:
     }
     for name, table in made.items():
         pq.write_table(table, DATA / name, compression="zstd", compression_level=19)
-        print(f"{name}: {table.num_rows:,} rows, {table.num_columns} columns, {(DATA / name).stat().st_size:,} bytes")
+        size = (DATA / name).stat().st_size
+        print(f"{name}: {table.num_rows:,} rows, {table.num_columns} columns, {size:,} bytes")
 
 
 if __name__ == "__main__":

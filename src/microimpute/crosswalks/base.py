@@ -120,11 +120,11 @@ class Crosswalk(ABC):
             connector = self.donor if side == "donor" else self.receiver
             raise SurveyError(
                 f"crosswalk {self.name}: the {side} can't give {concept.name!r}: {error.problem}",
-                f"Read the {side} with the connector {connector!r}; a sample must keep the columns that it is made from.",
+                f"Read the {side} with the connector {connector!r}; a sample must keep the columns it needs.",
             ) from None
         if values.shape != (len(survey),):
             raise SurveyError(
-                f"crosswalk {self.name} makes {concept.name!r} of shape {values.shape} for {len(survey)} rows",
+                f"crosswalk {self.name}: {concept.name!r} has shape {values.shape} for {len(survey)} rows",
                 "Make one value per row.",
             )
         return values

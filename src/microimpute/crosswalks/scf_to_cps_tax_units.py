@@ -27,8 +27,8 @@ Money = Callable[[Survey, int], FloatArray]
 
 #: Oldest age that both files tell apart.
 TOP_AGE = 85
-#: Yearly interest and dividends below this, in 2019 dollars, count as none: half of CPS families report or are
-#: assigned some interest, mostly a few dollars, one in five SCF families does.
+#: Yearly interest and dividends below this, in 2019 dollars, count as none: half of CPS families report or
+#: are assigned some, mostly a few dollars; one in five SCF families reports any.
 INTEREST_FLOOR = 500.0
 FLOOR_YEAR = 2019
 
@@ -44,7 +44,7 @@ def _scf_factor(survey: Survey, dollars: int) -> float:
     years = np.unique(survey.numbers("YEAR"))
     if len(years) != 1 or survey.dollars is None:
         raise SurveyError(
-            f"incomes need one survey year and the dollar year; there are {len(years)} years, dollars {survey.dollars}",
+            f"incomes need one survey year and the dollar year, not {len(years)} and {survey.dollars}",
             "Read one wave at a time with the scf connector.",
         )
     year = int(years[0])
@@ -122,7 +122,7 @@ def _scf_self_employed(survey: Survey) -> npt.NDArray[np.bool_]:
 
 
 def _cps_self_employed(survey: Survey) -> npt.NDArray[np.bool_]:
-    return np.any([survey.numbers(f"family_{c}") != 0 for c in SELF_EMPLOYMENT], axis=0)
+    return np.asarray(np.any([survey.numbers(f"family_{c}") != 0 for c in SELF_EMPLOYMENT], axis=0))
 
 
 _SCF_INTEREST = _floored(_scf("INTDIVINC"))
@@ -133,9 +133,9 @@ _CONCEPTS = (
         "age",
         Kind.CONTINUOUS,
         "AGE of the reference person (the man in a mixed-sex couple), 85 for 85 and over",
-        "age of the oldest of head, spouse and likely partner (age_head, age_spouse, age_partner), 85 for 85 and over",
-        "The CPS file has no sex, so the man can't be told; the oldest of the couple comes nearest. CPS ages 80 to 84 "
-        "are 80.",
+        "largest of age_head, age_spouse and age_partner (likely partner), 85 for 85 and over",
+        "The CPS file has no sex, so the man can't be told; the elder of the couple comes nearest. CPS ages "
+        "80 to 84 are 80.",
         _whole(_scf_age),
         _whole(_cps_age),
     ),
@@ -152,7 +152,7 @@ _CONCEPTS = (
         "children",
         Kind.COUNT,
         "KIDS: children of any age of reference person or partner who live in the household",
-        "family_children: dependants of head and partner, and relatives with a tax unit of their own at least 15 "
+        "family_children: dependants of head and partner, and relatives with an own tax unit at least 15 "
         "years younger than the head",
         "CPS dependants and younger relatives include some grandchildren, nieces and nephews.",
         _whole(lambda s: s.numbers("KIDS")),
@@ -161,10 +161,10 @@ _CONCEPTS = (
     Concept(
         "self_employed",
         Kind.BINARY,
-        "1 if the reference person works for herself (OCCAT1 = 2) and there is business income (BUSSEFARMINC)",
+        "1 if the reference person is self-employed (OCCAT1 = 2) and there is business income",
         "1 if the family has self-employment or farm income (e00900, e02100)",
-        "Status at the interview of one person against income of the year before of the family. Amounts are not "
-        "comparable (SCF has rents, partnerships and S corporations, mean 14,682 against 3,048), so none is used.",
+        "One person's status at the interview against the family's income of the year before. Amounts are "
+        "not comparable (the SCF has rents, partnerships and S corporations: mean 14,682 against 3,048).",
         _whole(_scf_self_employed),
         _whole(_cps_self_employed),
     ),
@@ -193,8 +193,7 @@ _CONCEPTS = (
         Kind.SEMICONTINUOUS,
         "SSRETINC: Social Security, pensions, annuities, disability, withdrawals from pension accounts",
         "e02400 + e01500 + e01400 of the householder's family: Social Security, pensions, IRA distributions",
-        "IRA distributions are imputed from tax data in the CPS file; children's Social Security is with the child; "
-        "veterans' benefits (modelled) are left out.",
+        "CPS IRA distributions are imputed from tax data; veterans' benefits (modelled) are left out.",
         _scf("SSRETINC"),
         _cps(*RETIREMENT),
         money=True,
@@ -202,11 +201,11 @@ _CONCEPTS = (
     Concept(
         "transfers",
         Kind.SEMICONTINUOUS,
-        "TRANSFOTHINC: unemployment, workers' compensation, child support, alimony, TANF, SNAP, SSI, other income",
+        "TRANSFOTHINC: unemployment, workers' compensation, child support, alimony, welfare, other",
         "e02300 + e00800 + ssi_ben + tanf_ben of the householder's family, and snap_ben of the household",
-        "The CPS file has no child support, workers' compensation or other income; SNAP, SSI and TANF are modelled "
-        "to administrative totals, while SCF respondents under-report them. Health and housing benefits are in "
-        "neither.",
+        "The CPS file has no child support, workers' compensation or other income; SNAP, SSI and TANF are "
+        "modelled to administrative totals, while SCF respondents report them. Health and housing benefits "
+        "are in neither.",
         _scf("TRANSFOTHINC"),
         _cps_transfers,
         money=True,
@@ -214,7 +213,7 @@ _CONCEPTS = (
     Concept(
         "total_income",
         Kind.SEMICONTINUOUS,
-        "WAGEINC + INTDIVINC + SSRETINC + TRANSFOTHINC: not INCOME, which has business income and capital gains",
+        "WAGEINC + INTDIVINC + SSRETINC + TRANSFOTHINC (not INCOME: that has business and capital gains)",
         "the same four, as defined above",
         "Business income and capital gains are left out on both sides: they are not comparable.",
         _sum(_scf("WAGEINC"), _SCF_INTEREST, _scf("SSRETINC", "TRANSFOTHINC")),
@@ -252,11 +251,11 @@ class SCFToCPSTaxUnits(Crosswalk):
     )
     targets: ClassVar[tuple[str, ...]] = _TARGETS
     remarks: ClassVar[tuple[str, ...]] = (
-        "The SCF unit is the primary economic unit: a person or couple and those who depend on them. The CPS "
-        "household's predictors are therefore made from the householder's family and likely partner; the wealth that "
-        "is imputed is that family's, not that of roomers, boarders and other unrelated people in the household.",
-        "Incomes of the SCF are brought back to dollars of the income year (2018) and then, as those of the CPS "
-        "(2012 to 2014), to one year's prices with the CPI-U. Prices are made equal, real growth is not undone.",
-        "Household size is no predictor: the extract has none, and couple and children carry what is comparable.",
+        "The SCF unit is the primary economic unit: a person or couple and those who depend on them. The "
+        "CPS household's predictors are therefore made from the householder's family and likely partner; the "
+        "wealth imputed is that family's, not that of roomers, boarders and other unrelated people.",
+        "Incomes of the SCF are brought back to dollars of the income year (2018) and then, as those of the "
+        "CPS (2012 to 2014), to one year's prices with the CPI-U. Prices are made equal, real growth is not.",
+        "Household size is no predictor: the extract has none; couple and children carry what is comparable.",
         "Wealth stays in the dollars of the SCF file.",
     )

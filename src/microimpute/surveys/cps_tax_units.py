@@ -1,4 +1,4 @@
-"""The CPS Annual Social and Economic Supplement as tax units (Tax-Calculator's ``cps.csv.gz``), as households.
+"""The CPS Annual Social and Economic Supplement from Tax-Calculator's ``cps.csv.gz``, as households.
 
 What must be known of that file (made by the taxdata project from the March supplements of 2013 to 2015):
 
@@ -90,7 +90,7 @@ class CPSTaxUnits(Connector):
     variables: ClassVar[Mapping[str, str]] = {
         "FLPDYR": "Income year",
         "h_seq": "Household number within the year",
-        "household_weight": "Weight: s006 / 100 of the head unit; sums to one year's households over the pooled file",
+        "household_weight": "Weight: s006 / 100 of the head unit; sums to one year's households",
         "fips": "State, FIPS code",
         "tax_units": "Number of tax units in the household",
         "persons": "Number of persons: XTOT over the household's units",
@@ -98,10 +98,10 @@ class CPSTaxUnits(Connector):
         "age_head": "Age of the head unit's taxpayer, 85 means 85 and over",
         "age_spouse": "Age of the head unit's spouse, 0 if none",
         "married": "1 if the head unit is a married couple (MARS = 2)",
-        "partner": "1 if an unmarried head lives with exactly one unrelated single adult at most 15 years apart in age",
+        "partner": "1 if a single head lives with one unrelated single adult at most 15 years apart in age",
         "age_partner": "Age of that partner, 0 if none",
         "family_persons": "Number of persons in the householder's family, with the partner's unit",
-        "family_children": "Children of head or partner: their dependants, and relatives with a tax unit of their own "
+        "family_children": "Children of head or partner: their dependants, and relatives with own units "
         "who are at least 15 years younger than the head",
         "snap_ben": "SNAP (modelled), dollars a year, of the household, counted once",
         **{c: f"{label}, dollars a year, all units of the household" for c, label in FAMILY.items()},
@@ -127,11 +127,11 @@ class CPSTaxUnits(Connector):
         if missing:
             raise SurveyError(
                 f"{path.name} is not Tax-Calculator's CPS file: it has no column {', '.join(missing)}",
-                "Get cps.csv.gz from Tax-Calculator (not puf.csv, and not the CPS as the Census Bureau publishes it).",
+                "Get cps.csv.gz from Tax-Calculator (not puf.csv, and not the Census Bureau's CPS).",
             )
         if not len(data):
             raise SurveyError(f"{path.name} has no rows", "Get the file again; it may be cut off.")
-        units = _sorted_units(data)
+        units = _sorted_units(path, data)
         start = _starts(units)
         frame = _households(units, start)
         return Survey(
@@ -147,13 +147,24 @@ class CPSTaxUnits(Connector):
         )
 
 
-def _sorted_units(data: pd.DataFrame) -> dict[str, Ints]:
-    """Sort units by household, the head unit first: the householder's family, adults who are no dependants, line."""
+def _sorted_units(path: Path, data: pd.DataFrame) -> dict[str, Ints]:
+    """Sort units by household, family, adults who are no dependants, line: the head unit comes first."""
     wanted = [c for c in (*REQUIRED, *HOUSEHOLD_ONLY) if c in data]
-    units = {c: np.nan_to_num(data[c].to_numpy(np.float64)).astype(np.int64) for c in wanted}
+    units = {c: _whole_numbers(path, data[c]) for c in wanted}
     subordinate = (units["DSI"] == 1) | (units["age_head"] < 18)
     order = np.lexsort((units["a_lineno"], subordinate, units["ffpos"], units["h_seq"], units["FLPDYR"]))
     return {c: values[order] for c, values in units.items()}
+
+
+def _whole_numbers(path: Path, column: pd.Series[Any]) -> Ints:
+    whole = pd.api.types.is_numeric_dtype(column) and not column.isna().any()
+    values = column.to_numpy(np.float64) if whole else np.empty(0)
+    if not whole or not np.array_equal(values, np.rint(values)):
+        raise SurveyError(
+            f"{path.name}: column {str(column.name)!r} holds gaps or something else than whole numbers",
+            "Get the file again; in the published one every value is a whole number.",
+        )
+    return values.astype(np.int64)
 
 
 def _starts(units: dict[str, Ints]) -> Ints:
@@ -164,7 +175,7 @@ def _starts(units: dict[str, Ints]) -> Ints:
 
 
 def _partners(units: dict[str, Ints], start: Ints, household: Ints) -> Mask:
-    """Say which units are the head's likely partner: the only unrelated adult, single, of about the same age."""
+    """Say which units are the head's likely partner: the only unrelated adult, single, of like age."""
     head = start[household]
     first = np.zeros(len(household), dtype=bool)
     first[start] = True
@@ -218,7 +229,11 @@ def _households(units: dict[str, Ints], start: Ints) -> pd.DataFrame:
 
 
 def _kinds(frame: pd.DataFrame) -> dict[str, Kind]:
-    kinds = {c: Kind.SEMICONTINUOUS for c in frame if c.removeprefix("family_") in {*FAMILY, *HOUSEHOLD_ONLY}}
+    kinds = {
+        str(c): Kind.SEMICONTINUOUS
+        for c in frame
+        if str(c).removeprefix("family_") in {*FAMILY, *HOUSEHOLD_ONLY}
+    }
     counts = ("tax_units", "persons", "nu18", "family_persons", "family_children")
     return {
         **kinds,
@@ -266,7 +281,7 @@ def _notes(units: dict[str, Ints], start: Ints, frame: pd.DataFrame) -> list[str
         f"in {differ:,} households units have different weights; the head unit's was taken",
         f"SNAP of {repeated:,} households with several units, repeated on each, was counted once",
         f"{int(frame['partner'].sum()):,} households have a likely partner, who is not named in the file",
-        "wages, interest, dividends, self-employment income, IRA distributions and unemployment insurance are "
+        "wages, interest, dividends, self-employment income, IRA distributions, unemployment insurance are "
         "scaled to IRS totals of 2014 in the file; means-tested, veterans' and health benefits are modelled",
     ]
     if _is_sample(start):

@@ -75,7 +75,7 @@ MEDIAN_NET_WORTH = {
     (2019, 2022): 141_100,
     (2022, 2022): 192_900,
 }
-BULLETIN = "Federal Reserve, Changes in U.S. Family Finances from the Survey of Consumer Finances, that wave's bulletin"
+BULLETIN = "Federal Reserve, bulletin on the wave, Changes in U.S. Family Finances from the SCF"
 TOLERANCE = 0.01
 
 #: What the Federal Reserve multiplied 2018 incomes by to bring them to 2019 dollars (CPI-U-RS 376.5 / 369.8):
@@ -164,6 +164,7 @@ class SCF(Connector):
         data = _load(path)
         data.columns = [str(c).upper() for c in data.columns]
         _refuse_other_files(path, data)
+        _refuse_gaps(path, data)
         _add_design(path, data, year)
         frame = nw.from_native(data, eager_only=True)
         weight = data["WGT"].to_numpy(np.float64)
@@ -248,6 +249,15 @@ def _refuse_other_files(path: Path, data: pd.DataFrame) -> None:
         )
 
 
+def _refuse_gaps(path: Path, data: pd.DataFrame) -> None:
+    for column in REQUIRED:
+        if not pd.api.types.is_numeric_dtype(data[column]) or bool(data[column].isna().any()):
+            raise SurveyError(
+                f"{path.name}: column {column} holds gaps or something else than numbers",
+                "Get the file again; in the published one this column is complete.",
+            )
+
+
 def _add_design(path: Path, data: pd.DataFrame, year: int) -> None:
     for key in ("YY1", "Y1"):  # Stata files hold them as doubles
         data[key] = data[key].astype("int64[pyarrow]")
@@ -258,11 +268,11 @@ def _add_design(path: Path, data: pd.DataFrame, year: int) -> None:
     odd = int(np.sum(count != IMPLICATES))
     if odd or number.min(initial=1) < 1 or number.max(initial=1) > IMPLICATES or len(data) != pairs.shape[1]:
         raise SurveyError(
-            f"{path.name}: {odd:,} of {len(count):,} households don't have implicates 1 to {IMPLICATES}, once each",
+            f"{path.name}: {odd:,} of {len(count):,} households don't have implicates 1 to 5, once each",
             "Get the file again; it may be cut off, or rows were left out or doubled.",
         )
-    data["IMPLICATE"] = pd.array(number, dtype="int64[pyarrow]")
-    data["YEAR"] = pd.array(np.full(len(data), year), dtype="int64[pyarrow]")
+    data["IMPLICATE"] = pd.Series(number, index=data.index).astype("int64[pyarrow]")
+    data["YEAR"] = pd.Series(year, index=data.index).astype("int64[pyarrow]")
 
 
 def _dollars(path: Path, year: int, median: float, given: int | None) -> int:
@@ -275,9 +285,9 @@ def _dollars(path: Path, year: int, median: float, given: int | None) -> int:
         return fits[0]
     known = ", ".join(f"{m:,} in {d} dollars" for (wave, d), m in MEDIAN_NET_WORTH.items() if wave == year)
     raise SurveyError(
-        f"{path.name}: can't tell which year's dollars the money is in; its median net worth is {median:,.0f}, "
-        f"published is {known or 'nothing that is known here'}",
-        "Give dollars=: the newest survey year when the file was downloaded (old waves are re-issued in its dollars).",
+        f"{path.name}: can't tell which year's dollars the money is in; its median net worth is "
+        f"{median:,.0f}, published is {known or 'nothing that is known here'}",
+        "Give dollars=: the newest survey year at the time of download (old waves are re-issued in it).",
     )
 
 
