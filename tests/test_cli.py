@@ -6,6 +6,7 @@ import time
 
 import pytest
 from click.testing import CliRunner
+
 from microimpute.cli import main
 from microimpute.methods.base import methods
 from microimpute.testing import example_donor

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+
 from microimpute.cli import main
 from microimpute.errors import RecipeError
 from microimpute.recipe import Recipe, stock

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
 from microimpute import impute
 from microimpute.errors import OutputError
 from microimpute.storage import new_directory, read_tables, write_tables

@@ -220,7 +220,10 @@ class Fusion:
         outcomes = [encode(self.donor.frame[t], variables[t]) for t in self.targets]
         for name, values in zip(self.targets, outcomes, strict=True):
             checks.target_values(name, values)
-        y = Table(tuple(variables[t] for t in self.targets), np.column_stack(outcomes), *self._ties())
+        drawn = dict(zip(self.targets, outcomes, strict=True))
+        derived = edit_rules.derive(self.identities, drawn)
+        totals = np.column_stack(list(derived.values())) if derived else None
+        y = Table(tuple(variables[t] for t in self.targets), np.column_stack(outcomes), *self._ties(), totals)
         x_donor, x_receiver, notes = self._encode_predictors(variables)
         self._set(_donor_x=x_donor, _donor_y=y, _receiver_x=x_receiver)
         return notes

@@ -79,12 +79,16 @@ class Table:
         Edit rules as (position, positions): the first column is zero wherever all the others are.
     together
         Groups of positions that other edit rules tie to each other: taken from one donor, they obey.
+    totals
+        float64, shape (rows, totals): totals that identities derive from the targets, for methods that
+        want draws to add up to plausible ones; None for predictors.
     """
 
     variables: tuple[Variable, ...]
     values: FloatArray
     requires: tuple[tuple[int, tuple[int, ...]], ...] = ()
     together: tuple[tuple[int, ...], ...] = ()
+    totals: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -96,7 +100,8 @@ class Table:
 
     def take(self, rows: slice | npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Table:
         """Keep some of the rows."""
-        return replace(self, values=self.values[rows])
+        totals = None if self.totals is None else self.totals[rows]
+        return replace(self, values=self.values[rows], totals=totals)
 
 
 def describe(series: Series, kind: Kind | str | None = None) -> Variable:

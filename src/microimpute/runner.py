@@ -191,13 +191,13 @@ def _report(recipe: Recipe, imputations: Imputations, fusion: Fusion) -> str:
     from microimpute.report.render import render
     from microimpute.report.summarise import summarise
 
-    concepts: list[dict[str, str]] = []
+    concepts: list[dict[str, Any]] = []
     remarks: tuple[str, ...] = ()
     if recipe.fusion.crosswalk is not None:
         walk = crosswalk_named(recipe.fusion.crosswalk)
         remarks = walk.remarks
         concepts = [
-            {k: v for k, v in asdict(c).items() if k in ("name", "donor", "receiver", "caveat")}
+            {k: v for k, v in asdict(c).items() if k in ("name", "donor", "receiver", "caveat", "money")}
             for c in walk.concepts
             if c.name in fusion.predictors
         ]

@@ -47,7 +47,7 @@ def result(recipe: Recipe, done: Result) -> str:
     ]
     if kinds:
         parts += ["", "Kinds that were inferred; declare them if they are wrong:", *kinds]
-    parts += ["", "Predictors in both surveys, weighted:", format_margins(margins(fusion))]
+    parts += ["", format_margins(margins(fusion))]
     parts += [
         "",
         f"Imputed by {recipe.impute.method}, {imputations.m} implicates, seed {recipe.impute.seed}:",

@@ -144,8 +144,8 @@ _CONCEPTS = (
         Kind.BINARY,
         "1 if married or living with a partner (MARRIED = 1)",
         "1 if the head's tax unit is a married couple (MARS = 2) or the household has a likely partner",
-        "CPS partners are guessed: the only unrelated adult, single, within 15 years of the single head; the 15 "
-        "years were chosen so that the share agrees with the SCF.",
+        "CPS partners are guessed: the only unrelated adult, single, within 15 years of the single head; the "
+        "15 years were chosen so that the share agrees with the SCF.",
         _whole(lambda s: s.numbers("MARRIED") == 1),
         _whole(_cps_couple),
     ),

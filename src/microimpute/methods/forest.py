@@ -13,7 +13,7 @@ from microimpute import trees
 from microimpute.encoding import feature_count, features, scores
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
-from microimpute.kinds import Table, Variable
+from microimpute.kinds import Kind, Table, Variable
 from microimpute.methods.base import FloatArray, Method
 
 __all__ = ["Block", "Forest", "plan"]
@@ -50,6 +50,10 @@ class Block:
 class Forest(Method):
     """Draws of blocks of targets from the leaves of regression trees.
 
+    Totals that identities derive from the targets (net worth, say) lead: they are drawn first, together from
+    one donor, all blocks are conditioned on them, and then they are dropped, to be derived from the parts.
+    Without this lead the parts of a long chain are too independent, and the totals too even.
+
     Parameters
     ----------
     trees
@@ -75,7 +79,7 @@ class Forest(Method):
     uses_weights = True
 
     def __init__(
-        self, trees: int = 20, leaf: int = 10, features: float = 0.5, share: float = 0.5, block: int = 1
+        self, trees: int = 10, leaf: int = 10, features: float = 0.5, share: float = 0.5, block: int = 4
     ) -> None:
         for name, value in (("trees", trees), ("leaf", leaf), ("block", block)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -92,6 +96,8 @@ class Forest(Method):
     def fit(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> Self:
         """Grow each block's trees on the predictors and the blocks before it."""
         self.predictors, self.targets = X.variables, Y.variables
+        self.guides = 0 if Y.totals is None else Y.totals.shape[1]
+        Y = _led_by_totals(Y)
         self.bundles = Y.values
         self.blocks = plan(Y, self.block)
         self.donors: list[npt.NDArray[np.int64]] = []
@@ -130,7 +136,7 @@ class Forest(Method):
 
     def draw(self, X: Table, rng: RowRandom) -> FloatArray:
         """Draw block by block, each from one donor, shape (rows, targets)."""
-        out = np.zeros((len(X), len(self.targets)))
+        out = np.zeros((len(X), len(self._columns)))
         inputs = self._inputs(X)
         width = self._width()
         for number, (block, donors, forest) in enumerate(
@@ -143,25 +149,30 @@ class Forest(Method):
                 for target in block.targets:
                     out[rows, target] = self.bundles[chosen, target]
             width = self._condition(inputs, width, block, out)
-        return out
+        return out[:, self.guides :]
+
+    @property
+    def _columns(self) -> tuple[Variable, ...]:
+        """What is drawn: the guiding totals, which are dropped again, and the targets."""
+        return (*_guides(self.guides), *self.targets)
 
     def _width(self) -> int:
         return sum(map(feature_count, self.predictors))
 
     def _inputs(self, X: Table) -> Features:
         """Make the matrix that trees read: predictors' features, and room for those of the targets."""
-        room = self._width() + sum(map(feature_count, self.targets))
+        room = self._width() + sum(map(feature_count, self._columns))
         inputs = np.zeros((len(X), room), dtype=np.float32)
         _fill(inputs, 0, self.predictors, X.values)
         return inputs
 
     def _condition(self, inputs: Features, width: int, block: Block, Y: FloatArray) -> int:
         """Add a block's values to what the next blocks read; returns the new width."""
-        return _fill(inputs, width, tuple(self.targets[t] for t in block.targets), Y[:, block.targets])
+        return _fill(inputs, width, tuple(self._columns[t] for t in block.targets), Y[:, block.targets])
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return the donors' bundles, the rules' ties, and each block's donors and trees."""
-        arrays: dict[str, npt.NDArray[Any]] = {"bundles": self.bundles}
+        arrays: dict[str, npt.NDArray[Any]] = {"bundles": self.bundles, "guides": np.array([self.guides])}
         for number, (block, donors, forest) in enumerate(
             zip(self.blocks, self.donors, self.forests, strict=True)
         ):
@@ -176,6 +187,7 @@ class Forest(Method):
     def set_state(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Take the arrays back, after checking every index in them."""
         self.bundles = arrays["bundles"]
+        self.guides = max(0, int(arrays["guides"][0]))
         self.blocks, self.donors, self.forests = (), [], []
         width, number = self._width(), 0
         while f"{number}.targets" in arrays:
@@ -190,19 +202,36 @@ class Forest(Method):
             grown = f"{number}.roots" in arrays
             forest = trees.LeafForest.from_state(arrays, f"{number}.", len(donors), width) if grown else None
             self.forests.append(forest)
-            width += sum(feature_count(self.targets[t]) for t in block.targets)
+            width += sum(feature_count(self._columns[t]) for t in block.targets)
             number += 1
-        if sorted(t for b in self.blocks for t in b.targets) != list(range(len(self.targets))):
+        if sorted(t for b in self.blocks for t in b.targets) != list(range(len(self._columns))):
             raise MethodError("the saved forest's blocks do not match its targets", "Save the model again.")
         return self
 
     def _check_block(self, block: Block, donors: npt.NDArray[Any]) -> None:
         positions = np.array([*block.targets, *(c for any_of in block.conditions for c in any_of)])
-        columns = self.bundles.shape[1] == len(self.targets)
-        inside = (positions >= 0).all() and (positions < len(self.targets)).all()
+        columns = self.bundles.shape[1] == len(self._columns)
+        inside = (positions >= 0).all() and (positions < len(self._columns)).all()
         known = (donors >= 0).all() and (donors < len(self.bundles)).all()
         if not (columns and inside and known):
             raise MethodError("the saved forest points outside its donors", "Save the model again.")
+
+
+def _guides(count: int) -> tuple[Variable, ...]:
+    return tuple(Variable(f"total {number}", Kind.CONTINUOUS) for number in range(count))
+
+
+def _led_by_totals(Y: Table) -> Table:
+    """Put the totals before the targets, tied to one donor, so that all else is conditioned on them."""
+    if Y.totals is None:
+        return Y
+    count = Y.totals.shape[1]
+    return Table(
+        (*_guides(count), *Y.variables),
+        np.hstack([Y.totals, Y.values]),
+        tuple((t + count, tuple(a + count for a in any_of)) for t, any_of in Y.requires),
+        (tuple(range(count)), *(tuple(t + count for t in group) for group in Y.together)),
+    )
 
 
 def _whole(array: npt.NDArray[Any]) -> tuple[int, ...]:
