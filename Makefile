@@ -20,7 +20,24 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.installed
 
-$(VENV)/.installed-bench: $(VENV)/.installed-bench ## Held-out SCF households, beside quantile forests (minutes; SCF=path of SCFP2019.zip)
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
+	@touch $@
+
+demo: $(VENV)/.installed ## Impute SCF wealth to CPS households on the bundled samples, into out/demo
+	rm -rf out/demo
+	$(BIN)/microimpute demo --out out/demo
+
+test: $(VENV)/.installed-dev ## Run all tests
+	$(BIN)/pytest -n 2
+
+check: $(VENV)/.installed-dev ## Style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-bench ## Held-out SCF households beside quantile forests (SCF=path of SCFP2019.zip)
 	$(BIN)/python benchmarks/heldout.py $(SCF)
 
 format: $(VENV)/.installed-dev ## Format the code
