@@ -347,57 +347,5 @@ def _collect(fusion: Fusion, method: Method, drawn: FloatArray, seed: int) -> Im
             values[target].append(decode(columns[target], fusion.variables[target], backend))
         for total, amount in totals.items():
             values[total].append(make_series(total, amount, nw.Float64, backend))
-    manifest = describe_run(fusion, method, m=len(drawn), seed=seed, broken=broken)
+    manifest = manifest_file.describe_run(fusion, method, m=len(drawn), seed=seed, broken=broken)
     return Imputations(fusion.receiver, tuple(values), {c: tuple(s) for c, s in values.items()}, manifest)
-
-
-def describe_run(
-    fusion: Fusion, method: Method, *, m: int, seed: int, broken: Mapping[str, int]
-) -> dict[str, Any]:
-    """Say in plain values what was done: the part of a manifest that does not speak of files."""
-    return {
-        "method": {
-            "name": method.name,
-            "settings": method.settings,
-            "joint": method.joint,
-            "proper": method.proper,
-        },
-        "m": m,
-        "seed": seed,
-        "donor": _describe_survey(fusion.donor),
-        "receiver": _describe_survey(fusion.receiver),
-        "donor_implicates": list(fusion.implicates),
-        "predictors": [_describe_variable(fusion, p) for p in fusion.predictors],
-        "targets": [_describe_variable(fusion, t) for t in fusion.targets],
-        "derived": list(fusion.derived),
-        "rules": [{"rule": rule, "broken_draws": count} for rule, count in broken.items()],
-        "notes": [{"text": n.text, "count": n.count, "warning": n.warning} for n in fusion.notes],
-    }
-
-
-def _describe_survey(survey: Survey) -> dict[str, Any]:
-    return {
-        "source": survey.source,
-        "rows": len(survey),
-        "unit": survey.unit,
-        "weight": survey.weight,
-        "sum_of_weights": float(survey.weights().sum()),
-        "keys": list(survey.keys),
-        "dollars": survey.dollars,
-        "checks": [
-            {
-                "figure": c.figure,
-                "published": c.published,
-                "found": c.found,
-                "passed": c.passed,
-                "source": c.source,
-            }
-            for c in survey.checks
-        ],
-    }
-
-
-def _describe_variable(fusion: Fusion, name: str) -> dict[str, Any]:
-    variable = fusion.variables[name]
-    label = fusion.donor.labels.get(name, "")
-    return {"name": name, "kind": variable.kind.value, "kind_from": variable.reason, "label": label}

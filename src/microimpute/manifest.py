@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from microimpute.errors import OutputError
+from microimpute.fusion import Fusion
+from microimpute.methods.base import Method
+from microimpute.survey import Survey
 
-__all__ = ["FILE", "file_facts", "read", "sha256", "versions", "write"]
+__all__ = ["FILE", "describe_run", "file_facts", "read", "sha256", "versions", "write"]
 
 #: Name of the manifest in an output directory.
 FILE = "manifest.json"
@@ -66,3 +69,55 @@ def read(folder: Path) -> dict[str, Any]:
             f"{path} has layout {content.get('layout')!r}", "Run the recipe again with this version."
         )
     return content
+
+
+def describe_run(
+    fusion: Fusion, method: Method, *, m: int, seed: int, broken: Mapping[str, int]
+) -> dict[str, Any]:
+    """Say in plain values what was done: the part of a manifest that does not speak of files."""
+    return {
+        "method": {
+            "name": method.name,
+            "settings": method.settings,
+            "joint": method.joint,
+            "proper": method.proper,
+        },
+        "m": m,
+        "seed": seed,
+        "donor": _describe_survey(fusion.donor),
+        "receiver": _describe_survey(fusion.receiver),
+        "donor_implicates": list(fusion.implicates),
+        "predictors": [_describe_variable(fusion, p) for p in fusion.predictors],
+        "targets": [_describe_variable(fusion, t) for t in fusion.targets],
+        "derived": list(fusion.derived),
+        "rules": [{"rule": rule, "broken_draws": count} for rule, count in broken.items()],
+        "notes": [{"text": n.text, "count": n.count, "warning": n.warning} for n in fusion.notes],
+    }
+
+
+def _describe_survey(survey: Survey) -> dict[str, Any]:
+    return {
+        "source": survey.source,
+        "rows": len(survey),
+        "unit": survey.unit,
+        "weight": survey.weight,
+        "sum_of_weights": float(survey.weights().sum()),
+        "keys": list(survey.keys),
+        "dollars": survey.dollars,
+        "checks": [
+            {
+                "figure": c.figure,
+                "published": c.published,
+                "found": c.found,
+                "passed": c.passed,
+                "source": c.source,
+            }
+            for c in survey.checks
+        ],
+    }
+
+
+def _describe_variable(fusion: Fusion, name: str) -> dict[str, Any]:
+    variable = fusion.variables[name]
+    label = fusion.donor.labels.get(name, "")
+    return {"name": name, "kind": variable.kind.value, "kind_from": variable.reason, "label": label}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from microimpute import Fusion, Survey, impute, method
 from microimpute.errors import MethodError
+from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.methods.forest import plan
 from microimpute.testing import example_donor, example_receiver
@@ -112,3 +113,23 @@ def test_chained_targets_keep_their_correlation():
 def test_bad_settings(bad):
     with pytest.raises(MethodError, match=next(iter(bad))):
         method("forest", bad)
+
+
+def test_totals_lead_and_are_dropped():
+    """The first block is the derived totals from one donor; what comes back are the targets alone."""
+    donor = example_donor(300)
+    fusion = Fusion(
+        donor,
+        example_receiver(20),
+        targets=["wealth", "debt"],
+        rules=["net = wealth - debt"],
+        predictors=["income"],
+    )
+    training = fusion.training(1)
+    fitted = method("forest").fit(training.X, training.Y, training.weight, np.random.default_rng(0))
+    assert fitted.blocks[0].targets[0] == 0
+    assert np.array_equal(fitted.bundles[:, 0], training.Y.values[:, 0] - training.Y.values[:, 1])
+    drawn = fitted.draw(fusion.receivers, RowRandom(0, 1, fusion.receiver_keys))
+    assert drawn.shape == (20, 2)
+    assert set(drawn[:, 0]) <= set(donor["wealth"])
+    assert set(drawn[:, 1]) <= set(donor["debt"])
