@@ -4,9 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from microimpute.drawing import impute
     from microimpute.errors import MicroImputeError
     from microimpute.fusion import Fusion
-    from microimpute.imputations import Imputations, impute
+    from microimpute.imputations import Imputations
     from microimpute.kinds import Kind
     from microimpute.methods.base import Method, method
     from microimpute.rules import Identity, NonNegative, Requires
@@ -34,7 +35,8 @@ __all__ = [
 _HOMES = {
     "errors": ("MicroImputeError",),
     "fusion": ("Fusion",),
-    "imputations": ("Imputations", "impute"),
+    "drawing": ("impute",),
+    "imputations": ("Imputations",),
     "kinds": ("Kind",),
     "methods.base": ("Method", "method"),
     "rules": ("Identity", "NonNegative", "Requires"),

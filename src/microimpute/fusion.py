@@ -13,6 +13,7 @@ from microimpute import checks
 from microimpute import rules as edit_rules
 from microimpute.checks import Note
 from microimpute.errors import FusionError
+from microimpute.gaps import fill
 from microimpute.keyed import Keys
 from microimpute.kinds import Kind, Table, Variable, describe, encode
 from microimpute.rules import Identity, Rule
@@ -240,7 +241,7 @@ class Fusion:
             checks.infinite(name, ours, "donor")
             checks.infinite(name, theirs, "receiver")
             notes += checks.overlap(variable, theirs)
-            columns, told = _fill_gaps(variable, ours, theirs, self.donor.weights())
+            columns, told = fill(variable, ours, theirs, self.donor.weights())
             out += columns
             notes += told
         kept = tuple(v for v, _, _ in out)
@@ -296,35 +297,3 @@ class Fusion:
 
 def _survey(source: Any) -> Survey:
     return source if isinstance(source, Survey) else Survey(source)
-
-
-def _fill_gaps(
-    variable: Variable, donor: FloatArray, receiver: FloatArray, weight: FloatArray
-) -> tuple[list[tuple[Variable, FloatArray, FloatArray]], list[Note]]:
-    """Fill missing predictors: a class gets a level of its own, an amount the donor's median and a flag."""
-    gaps = [np.isnan(side) for side in (donor, receiver)]
-    counts = [int(g.sum()) for g in gaps]
-    if not any(counts):
-        return [(variable, donor, receiver)], []
-    if counts[0] == len(donor):
-        raise FusionError(f"predictor {variable.name!r} is missing in every donor row", "Leave it out.")
-    where = f"missing in {counts[0]:,} donor and {counts[1]:,} receiver rows"
-    notes = [Note(f"{variable.name} is {where}; {_HANDLING[variable.kind.is_class]}.", sum(counts))]
-    if counts[1] and not counts[0]:
-        text = f"{variable.name} is never missing among donors: receivers without it are drawn as if typical."
-        notes.append(Note(text, counts[1], warning=True))
-    if variable.kind.is_class:
-        level = float(len(variable.levels))
-        wider = Variable(variable.name, Kind.CATEGORICAL, (*variable.levels, "(missing)"), variable.reason)
-        return [(wider, np.where(gaps[0], level, donor), np.where(gaps[1], level, receiver))], notes
-    known = ~gaps[0]
-    middle = float(np.quantile(donor[known], 0.5, weights=weight[known], method="inverted_cdf"))
-    filled = (variable, np.where(gaps[0], middle, donor), np.where(gaps[1], middle, receiver))
-    flag = Variable(f"{variable.name} missing", Kind.BINARY, (False, True), "flag of missing values")
-    return [filled, (flag, gaps[0].astype(np.float64), gaps[1].astype(np.float64))], notes
-
-
-_HANDLING = {
-    True: "missing counts as a level of its own",
-    False: "filled with the donor's median and flagged",
-}

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from microimpute.drawing import impute
 from microimpute.errors import MicroImputeError
 from microimpute.fusion import Fusion
-from microimpute.imputations import Imputations, impute
+from microimpute.imputations import Imputations
 from microimpute.keyed import RowRandom, generator
 from microimpute.kinds import Kind
 from microimpute.methods.base import FloatArray, Method

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microimpute import Fusion, Survey, impute, method
+from microimpute.blocks import plan
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
-from microimpute.methods.forest import plan
 from microimpute.testing import example_donor, example_receiver
 
 

@@ -256,7 +256,7 @@ def _checks(units: dict[str, Ints], start: Ints, frame: pd.DataFrame) -> list[Ch
             123.5,
             households / 1e6,
             0.012,
-            "Census Bureau: 122.5 to 124.6 in 2013 to 2015",
+            "Census Bureau, HH-1: 122.46, 123.23 and 124.59 in 2013 to 2015",
         ),
         Check("persons, millions", 308.5, people / 1e6, 0.01, f"306 to 311 by year, {_SOURCE}"),
         Check("tax units, millions", 170.63, float(weight.sum()) / 1e6, 0.01, _SOURCE),

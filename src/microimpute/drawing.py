@@ -1,0 +1,224 @@
+"""impute, the main verb: resample the donors, fit, draw, implicate by implicate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import numpy.typing as npt
+
+from microimpute import manifest as manifest_file
+from microimpute import rules as edit_rules
+from microimpute.errors import FusionError, MethodError
+from microimpute.frames import Series, make_series
+from microimpute.fusion import Fusion
+from microimpute.imputations import Imputations
+from microimpute.keyed import Keys, RowRandom, generator
+from microimpute.kinds import Kind, Table, decode
+from microimpute.methods.base import Method
+from microimpute.methods.base import method as method_named
+from microimpute.rules import Rule
+from microimpute.survey import Survey
+
+__all__ = ["Progress", "impute", "resample"]
+
+FloatArray = npt.NDArray[np.float64]
+Progress = Callable[[str, float], None]
+
+#: Receiver rows drawn at a time; results do not depend on it.
+CHUNK = 20_000
+
+
+def impute(
+    fusion: Any,
+    receiver: Any = None,
+    *,
+    targets: Sequence[str] | None = None,
+    predictors: Sequence[str] | None = None,
+    weight: str | None = None,
+    rules: Sequence[Rule | str] = (),
+    kinds: Mapping[str, Kind | str] | None = None,
+    method: str | Method = "forest",
+    m: int = 5,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Imputations:
+    """Draw the targets for every row of the receiver, m times.
+
+    Parameters
+    ----------
+    fusion
+        A `Fusion`; or the donor, as a `Survey`, frame or path, with `receiver` and `targets`.
+    receiver
+        The receiver, when a donor is given.
+    targets, predictors, rules, kinds
+        As in `Fusion`, when a donor is given.
+    weight
+        Column of weights in the donor, and in the receiver if it has it, when frames are given.
+    method
+        Name of a method, or one made with settings of its own.
+    m
+        Number of implicates.
+    seed
+        Same seed, same draws: whatever the workers, the order of the rows, or the chunks.
+    workers
+        Threads; default: all cores.
+    progress
+        Called with a step's name and the share done.
+
+    Returns
+    -------
+    Imputations
+
+    Raises
+    ------
+    FusionError, SurveyError, MethodError
+        Each names the column and the remedy.
+
+    Notes
+    -----
+    Implicate i is fitted to its own Bayesian bootstrap of the donor's households, on the donor's own
+    implicate i where it has several, so that the spread between implicates carries the donor's sampling and
+    imputation error (Rubin 1987, ch. 4; Schenker & Rubin 1986).
+    """
+    ready = _fusion(fusion, receiver, targets, predictors, weight, rules, kinds)
+    chosen = method_named(method) if isinstance(method, str) else method
+    _check_settings(ready, chosen, m, seed, workers)
+    tell = progress or (lambda step, share: None)
+    drawn = np.empty((m, len(ready.receivers), len(ready.targets)))
+    with _Workers(workers) as pool:
+        for i in range(1, m + 1):
+            tell(f"implicate {i} of {m}: learning", (i - 1) / m)
+            fitted = fit(ready, chosen, i, seed)
+            tell(f"implicate {i} of {m}: drawing", (i - 0.5) / m)
+            draw_into(drawn[i - 1], fitted, ready.receivers, RowRandom(seed, i, ready.receiver_keys), pool)
+    tell("drawn", 1.0)
+    return _collect(ready, chosen, drawn, seed)
+
+
+def _fusion(
+    fusion: Any,
+    receiver: Any,
+    targets: Sequence[str] | None,
+    predictors: Sequence[str] | None,
+    weight: str | None,
+    given: Sequence[Rule | str],
+    kinds: Mapping[str, Kind | str] | None,
+) -> Fusion:
+    if isinstance(fusion, Fusion):
+        if receiver is not None or targets or predictors or weight or given or kinds:
+            raise FusionError(
+                "a Fusion was given together with its parts",
+                "Give either a Fusion, or donor, receiver and targets.",
+            )
+        return fusion
+    if receiver is None or targets is None:
+        raise FusionError("receiver or targets is missing", "Call impute(donor, receiver, targets=[...]).")
+    donor = fusion if isinstance(fusion, Survey) else Survey(fusion, weight=weight)
+    if not isinstance(receiver, Survey):
+        bare = Survey(receiver)
+        has_weight = weight is not None and weight in bare.columns
+        receiver = Survey(bare.frame, weight=weight if has_weight else None)
+    return Fusion(donor, receiver, targets=targets, predictors=predictors, rules=given, kinds=kinds)
+
+
+def _check_settings(fusion: Fusion, method: Method, m: int, seed: int, workers: int | None) -> None:
+    for name, value, least in (("m", m, 1), ("seed", seed, 0), ("workers", workers, 1)):
+        if value is None and name == "workers":
+            continue
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+            raise MethodError(f"{name} is {value!r}", f"Give a whole number of at least {least}.")
+    for target in fusion.targets:
+        kind = fusion.variables[target].kind
+        if kind not in method.kinds:
+            raise MethodError(
+                f"method {method.name!r} can't draw {target!r}, which is {kind.value}", "Choose another."
+            )
+
+
+class _Workers(ThreadPoolExecutor):
+    """Threads for drawing; inside, BLAS keeps to one thread so that the last bits repeat."""
+
+    def __init__(self, workers: int | None) -> None:
+        from joblib import cpu_count, parallel_config
+        from threadpoolctl import threadpool_limits
+
+        count = workers or cpu_count()
+        super().__init__(max_workers=count)
+        self._limits = threadpool_limits(1)
+        self._config = parallel_config(backend="threading", n_jobs=count)
+
+    def __enter__(self) -> _Workers:
+        self._config.__enter__()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._config.__exit__(*error)
+        self._limits.restore_original_limits()
+
+
+def resample(weight: FloatArray, households: Keys, seed: int, implicate: int) -> FloatArray:
+    """Reweight donors by a Bayesian bootstrap of their households.
+
+    Each household's weight is multiplied by its own standard exponential number (Rubin 1981): expectation and
+    variance one, so that a weighted mean varies as under resampling households. The result sums to the number
+    of rows.
+
+    Parameters
+    ----------
+    weight
+        float64, shape (donors,).
+    households
+        uint64, shape (donors,): rows of one household share their number.
+    seed, implicate
+        What the numbers are keyed by.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (donors,)
+    """
+    multiplier = -np.log(RowRandom(seed, implicate, households).uniform("donor resample"))
+    again = weight * multiplier
+    total = float(again.sum())
+    return np.asarray(again * (len(weight) / total))
+
+
+def fit(fusion: Fusion, method: Method, implicate: int, seed: int) -> Method:
+    """Fit a fresh copy of a method to one implicate's resample of the donors."""
+    training = fusion.training(implicate)
+    weight = resample(training.weight, training.households, seed, implicate)
+    return method.fresh().fit(training.X, training.Y, weight, generator(seed, implicate, "fit"))
+
+
+def draw_into(out: FloatArray, fitted: Method, X: Table, rng: RowRandom, pool: ThreadPoolExecutor) -> None:
+    """Draw for all rows, chunk by chunk, into an array of shape (rows, targets)."""
+
+    def one(start: int) -> None:
+        rows = slice(start, start + CHUNK)
+        out[rows] = fitted.draw(X.take(rows), rng.take(rows))
+
+    list(pool.map(one, range(0, len(X), CHUNK)))
+
+
+def _collect(fusion: Fusion, method: Method, drawn: FloatArray, seed: int) -> Imputations:
+    backend = fusion.receiver.frame.implementation
+    amounts = [t for t in fusion.targets if not fusion.variables[t].kind.is_class]
+    values: dict[str, list[Series]] = {c: [] for c in (*fusion.targets, *fusion.derived)}
+    broken = dict.fromkeys(map(str, fusion.rules), 0)
+    for block in drawn:
+        columns = dict(zip(fusion.targets, block.T, strict=True))
+        totals = edit_rules.derive(fusion.identities, {t: columns[t] for t in amounts})
+        for rule in fusion.rules:
+            broken[str(rule)] += int(rule.broken({**columns, **totals}).sum())
+        for target in fusion.targets:
+            values[target].append(decode(columns[target], fusion.variables[target], backend))
+        for total, amount in totals.items():
+            values[total].append(make_series(total, amount, nw.Float64, backend))
+    manifest = manifest_file.describe_run(fusion, method, m=len(drawn), seed=seed, broken=broken)
+    return Imputations(fusion.receiver, tuple(values), {c: tuple(s) for c, s in values.items()}, manifest)
