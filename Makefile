@@ -37,7 +37,11 @@ check: $(VENV)/.installed-dev ## Style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-bench ## Held-out SCF households beside quantile forests (SCF=path of SCFP2019.zip)
+bench: $(VENV)/.installed-bench ## All numbers of docs/performance.md (SCF=SCFP2019.zip CPS=cps.csv.gz)
+	@test -f "$(SCF)" -a -f "$(CPS)" || { echo "Say where the files are: make bench SCF=SCFP2019.zip CPS=cps.csv.gz"; exit 2; }
+	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/full_job.py --scf $(SCF) --cps $(CPS)
+	$(BIN)/python benchmarks/same_population.py $(SCF)
 	$(BIN)/python benchmarks/heldout.py $(SCF)
 
 format: $(VENV)/.installed-dev ## Format the code

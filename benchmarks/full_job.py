@@ -1,9 +1,10 @@
-"""The full job from the command line: time, memory, the same bytes with one worker, verification, percentiles.
+"""The full job from the command line: time, memory, bytes with one worker, verification, percentiles.
 
     python benchmarks/full_job.py --scf SCFP2019.zip --cps cps.csv.gz
 
 Percentiles of imputed net worth stand beside those of SCF households weighted to have the CPS households'
-predictors: their weights are multiplied by the odds of being a receiver, as boosted trees see them (cross-fitted).
+predictors: their weights are multiplied by the odds of being a receiver, as boosted trees see them
+(cross-fitted).
 """
 
 import argparse
@@ -28,7 +29,9 @@ LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 def run(arguments: list[str]) -> tuple[float, float, str]:
     """Run the command; seconds, peak memory of all children so far in MB, and what it said."""
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "microimpute.cli", *arguments], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "microimpute.cli", *arguments], capture_output=True, text=True
+    )
     if done.returncode:
         raise SystemExit(done.stderr)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
@@ -74,7 +77,9 @@ def percentiles(scf: Path, cps: Path, out: Path) -> None:
     alike = own * odds(sides[0], sides[1], (own, theirs))
     imputed = pd.read_parquet(out / "imputations.parquet", columns=["implicate", "NETWORTH"])
     spread = np.array([quantiles(g["NETWORTH"].to_numpy(), theirs) for _, g in imputed.groupby("implicate")])
-    print("\n| net worth | " + " | ".join(f"P{100 * q:.0f}" for q in LEVELS) + " | mean |\n" + "|---" * 8 + "|")
+    print(
+        "\n| net worth | " + " | ".join(f"P{100 * q:.0f}" for q in LEVELS) + " | mean |\n" + "|---" * 8 + "|"
+    )
     mean = np.average(imputed["NETWORTH"].to_numpy().reshape(len(spread), -1), axis=1, weights=theirs).mean()
     rows = {
         "SCF households": [*quantiles(worth, own), np.average(worth, weights=own)],

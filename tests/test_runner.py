@@ -79,7 +79,7 @@ def test_the_manifest_says_what_was_done(place):
 def test_observed_columns_are_bit_for_bit(place):
     run(place / "recipe.toml", place / "out")
     completed = pq.read_table(place / "out" / "completed.parquet").to_pandas()
-    received = pd.read_csv(place / "receiver.csv")
+    received = pd.read_csv(place / "receiver.csv", float_precision="round_trip")
     pd.testing.assert_frame_equal(
         completed[list(received.columns)], received, check_dtype=False, check_exact=True
     )

@@ -44,7 +44,9 @@ def plan(Y: Table, size: int) -> tuple[Block, ...]:
     """Divide targets into blocks of a size, in their order, so that edit rules hold by construction.
 
     With blocks of one target, what a target requires is drawn before it, and it is drawn only where that is
-    there. In larger blocks, and where requirements go in a circle, such targets come from one donor.
+    there. In larger blocks, and where requirements go in a circle, such targets come from one donor; so do
+    the parts of a total, if they are no more than the size: drawn in different blocks, the last of them would
+    have to make up for what the others missed of the total, and its share would drift.
 
     Parameters
     ----------
@@ -58,20 +60,22 @@ def plan(Y: Table, size: int) -> tuple[Block, ...]:
     tuple of Block
         Each target in one of them; what a block is conditioned on comes before it.
     """
-    tied = list(Y.together)
+    requires = Y.ties.requires
+    tied = list(Y.ties.together)
     if size > 1:
-        tied += [(target, *any_of) for target, any_of in Y.requires]
+        tied += [(target, *any_of) for target, any_of in requires]
+        tied += [family for family in Y.ties.families if len(family) <= size]
     group = list(range(len(Y.variables)))
     while True:
         for members in tied:
             named = {group[t] for t in members}
             group = [min(named) if g in named else g for g in group]
-        before = {(group[c], group[t]) for t, any_of in Y.requires for c in any_of if group[c] != group[t]}
+        before = {(group[c], group[t]) for t, any_of in requires for c in any_of if group[c] != group[t]}
         circle = _circle(before)
         if not circle:
             break
         tied.append(tuple(t for t, g in enumerate(group) if g in circle))
-    return _packed(_ordered(group, before), Y.requires, size)
+    return _packed(_ordered(group, before), requires, size)
 
 
 def _circle(before: set[tuple[int, int]]) -> set[int]:

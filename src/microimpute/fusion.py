@@ -18,6 +18,7 @@ from microimpute.keyed import Keys
 from microimpute.kinds import Kind, Table, Variable, describe, encode
 from microimpute.rules import Identity, Rule
 from microimpute.survey import Survey
+from microimpute.ties import ties
 
 __all__ = ["Fusion", "Note", "Training"]
 
@@ -224,7 +225,8 @@ class Fusion:
         drawn = dict(zip(self.targets, outcomes, strict=True))
         derived = edit_rules.derive(self.identities, drawn)
         totals = np.column_stack(list(derived.values())) if derived else None
-        y = Table(tuple(variables[t] for t in self.targets), np.column_stack(outcomes), *self._ties(), totals)
+        kept = tuple(variables[t] for t in self.targets)
+        y = Table(kept, np.column_stack(outcomes), ties(self.rules, self.targets), totals)
         x_donor, x_receiver, notes = self._encode_predictors(variables)
         self._set(_donor_x=x_donor, _donor_y=y, _receiver_x=x_receiver)
         return notes
@@ -250,25 +252,6 @@ class Fusion:
             Table(kept, np.column_stack([t for _, _, t in out])),
             notes,
         )
-
-    def _ties(self) -> tuple[tuple[tuple[int, tuple[int, ...]], ...], tuple[tuple[int, ...], ...]]:
-        """Put edit rules into positions of targets: what requires what, and what needs one donor.
-
-        Rules about totals tie all the total's parts together.
-        """
-        parts = {i.total: i.parts for i in self.identities}
-
-        def leaves(column: str) -> set[str]:
-            return set().union(*(leaves(p) for p in parts[column])) if column in parts else {column}
-
-        position = {t: i for i, t in enumerate(self.targets)}
-        edits = [
-            r for r in self.rules if not isinstance(r, Identity) and set(r.columns) <= {*position, *parts}
-        ]
-        simple = [r for r in edits if isinstance(r, edit_rules.Requires) and set(r.columns) <= set(position)]
-        requires = tuple((position[r.column], tuple(position[c] for c in r.any_of)) for r in simple)
-        groups = [sorted(position[p] for c in r.columns for p in leaves(c)) for r in edits if r not in simple]
-        return requires, tuple(tuple(g) for g in groups if len(g) > 1)
 
     def _check_rules(self) -> None:
         classes = [t for t in self.targets if self.variables[t].kind.is_class]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from microimpute.errors import FusionError
 from microimpute.frames import Series, make_series
+from microimpute.ties import Ties
 
 __all__ = ["Kind", "Table", "Variable", "decode", "describe", "encode"]
 
@@ -75,10 +76,8 @@ class Table:
     values
         float64, shape (rows, variables): amounts as they are, classes as codes 0, 1, 2, …
         In predictors a class that the donor does not have is coded −1.
-    requires
-        Edit rules as (position, positions): the first column is zero wherever all the others are.
-    together
-        Groups of positions that other edit rules tie to each other: taken from one donor, they obey.
+    ties
+        What rules say about the targets; nothing for predictors.
     totals
         float64, shape (rows, totals): totals that identities derive from the targets, for methods that
         want draws to add up to plausible ones; None for predictors.
@@ -86,8 +85,7 @@ class Table:
 
     variables: tuple[Variable, ...]
     values: FloatArray
-    requires: tuple[tuple[int, tuple[int, ...]], ...] = ()
-    together: tuple[tuple[int, ...], ...] = ()
+    ties: Ties = field(default_factory=Ties)
     totals: FloatArray | None = None
 
     def __len__(self) -> int:

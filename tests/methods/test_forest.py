@@ -12,11 +12,12 @@ from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.testing import example_donor, example_receiver
+from microimpute.ties import Ties
 
 
 def targets(count, requires=(), together=()):
     variables = tuple(Variable(f"t{i}", Kind.CONTINUOUS) for i in range(count))
-    return Table(variables, np.zeros((1, count)), tuple(requires), tuple(together))
+    return Table(variables, np.zeros((1, count)), Ties(tuple(requires), tuple(together)))
 
 
 def positions(count):

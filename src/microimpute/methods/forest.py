@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -40,7 +41,8 @@ class Forest(Method):
         Share of the donors that each tree is grown on.
     block
         Targets per block. Each block is one donor's bundle, conditioned on the blocks before it in the order
-        of the targets. Targets that edit rules tie to each other share a block whatever its size.
+        of the targets. Parts of one total share a block if they are no more than fit; targets that edit rules
+        tie to each other share one whatever its size.
     """
 
     name = "forest"
@@ -200,11 +202,11 @@ def _led_by_totals(Y: Table) -> Table:
     if Y.totals is None:
         return Y
     count = Y.totals.shape[1]
+    guided = Y.ties.moved(count)
     return Table(
         (*_guides(count), *Y.variables),
         np.hstack([Y.totals, Y.values]),
-        tuple((t + count, tuple(a + count for a in any_of)) for t, any_of in Y.requires),
-        (tuple(range(count)), *(tuple(t + count for t in group) for group in Y.together)),
+        replace(guided, together=(tuple(range(count)), *guided.together)),
     )
 
 

@@ -20,15 +20,16 @@ class HotDeck(Method):
     """A donor's whole bundle from the receiver's class, in proportion to weight.
 
     Classes are the cells of all predictors: levels of classes, and weighted quantile groups of amounts. A
-    receiver whose cell has fewer than `least` donors leaves out predictors from the last one backwards until
-    there are enough, so the order of the predictors says which matter most.
+    receiver whose cell has fewer than `least` effective donors leaves out predictors from the last one
+    backwards until there are enough, so the order of the predictors says which matter most.
 
     Parameters
     ----------
     groups
         Quantile groups per amount.
     least
-        Fewest donors that a cell may have.
+        Fewest effective donors that a cell may have: (Σw)² / Σw² (Kish 1965), which counts a donor who
+        outweighs all others in the cell as little more than one.
     """
 
     name = "hotdeck"
@@ -38,7 +39,7 @@ class HotDeck(Method):
     proper = True
     uses_weights = True
 
-    def __init__(self, groups: int = 4, least: int = 5) -> None:
+    def __init__(self, groups: int = 4, least: int = 10) -> None:
         for name, value in (("groups", groups), ("least", least)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise MethodError(f"hotdeck's {name} is {value!r}", "Give a whole number of at least 1.")
@@ -87,11 +88,13 @@ class HotDeck(Method):
             code = np.zeros(len(both), dtype=np.int64)
         ours, theirs = code[:donors], code[donors:]
         order = np.argsort(ours, kind="stable")
-        running = np.concatenate([[0.0], np.cumsum(self.weight[order])])
+        running, squares = (np.concatenate([[0.0], np.cumsum(self.weight[order] ** k)]) for k in (1, 2))
         start, end = (np.searchsorted(ours[order], theirs, side=side) for side in ("left", "right"))
         low, high = running[start], running[end]
         place = np.searchsorted(running, low + within * (high - low), side="right") - 1
-        enough = (end - start >= least) & (high > low)
+        # as many donors of equal weight would be as good as these; rounding apart, at most their number
+        effective = (high - low) ** 2 / np.maximum(squares[end] - squares[start], np.finfo(float).tiny)
+        enough = (effective >= least * (1 - 1e-9)) & (high > low)
         return np.where(enough, order[np.clip(place, 0, donors - 1)], -1)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
