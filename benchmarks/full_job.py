@@ -26,16 +26,14 @@ RECIPE = Path(__file__).parent.parent / "recipes/scf_to_cps_full.toml"
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 
 
-def run(arguments: list[str]) -> tuple[float, float, str]:
-    """Run the command; seconds, peak memory of all children so far in MB, and what it said."""
+def run(arguments: list[str]) -> tuple[float, float, str, str]:
+    """Run the command; seconds, peak memory of all children so far in MB, output and progress."""
     start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "microimpute.cli", *arguments], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-m", "microimpute.cli", *arguments], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return time.perf_counter() - start, peak, done.stdout + done.stderr
+    return time.perf_counter() - start, peak, done.stdout, done.stderr
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -64,22 +62,15 @@ def odds(donor: np.ndarray, receiver: np.ndarray, weights: tuple[np.ndarray, np.
 
 def percentiles(scf: Path, cps: Path, out: Path) -> None:
     walk = crosswalk("scf_to_cps_tax_units")
-    donor, receiver = walk.harmonise(
-        connector("scf").read(scf), connector("cps_tax_units").read(cps), dollars=2019
-    )
+    donor, receiver = walk.harmonise(connector("scf").read(scf), connector("cps_tax_units").read(cps), dollars=2019)
     frame = donor.frame.filter(donor.frame["IMPLICATE"] == 1)
-    sides = [
-        np.column_stack([f[p].to_numpy().astype(float) for p in walk.predictors])
-        for f in (frame, receiver.frame)
-    ]
+    sides = [np.column_stack([f[p].to_numpy().astype(float) for p in walk.predictors]) for f in (frame, receiver.frame)]
     own, theirs = frame["WGT"].to_numpy(), receiver.weights()
     worth = frame["NETWORTH"].to_numpy()
     alike = own * odds(sides[0], sides[1], (own, theirs))
     imputed = pd.read_parquet(out / "imputations.parquet", columns=["implicate", "NETWORTH"])
     spread = np.array([quantiles(g["NETWORTH"].to_numpy(), theirs) for _, g in imputed.groupby("implicate")])
-    print(
-        "\n| net worth | " + " | ".join(f"P{100 * q:.0f}" for q in LEVELS) + " | mean |\n" + "|---" * 8 + "|"
-    )
+    print("\n| net worth | " + " | ".join(f"P{100 * q:.0f}" for q in LEVELS) + " | mean |\n" + "|---" * 8 + "|")
     mean = np.average(imputed["NETWORTH"].to_numpy().reshape(len(spread), -1), axis=1, weights=theirs).mean()
     rows = {
         "SCF households": [*quantiles(worth, own), np.average(worth, weights=own)],
@@ -96,22 +87,20 @@ def percentiles(scf: Path, cps: Path, out: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scf", type=Path, required=True)
     parser.add_argument("--cps", type=Path, required=True)
     said = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         out, single = Path(scratch) / "run", Path(scratch) / "one worker"
         recipe = ["run", str(RECIPE), "--donor", str(said.scf), "--receiver", str(said.cps), "--out"]
-        seconds, peak, text = run([*recipe, str(out)])
-        print("\n".join(line for line in text.splitlines() if line.startswith("[")))
+        seconds, peak, _, steps = run([*recipe, str(out)])
+        print("\n".join(line for line in steps.splitlines() if line.startswith("[")))
         print(f"\nfull job, report included: {seconds:.1f} s, peak {peak:,.0f} MB")
-        again, _, _ = run([*recipe, str(single), "--workers", "1"])
+        again, *_ = run([*recipe, str(single), "--workers", "1"])
         same = "the same" if hashes(out) == hashes(single) else "DIFFERENT"
         print(f"one worker: {again:.1f} s, {same} bytes in {', '.join(hashes(out))}")
-        print(f"verify: {run(['verify', str(out)])[2].strip().splitlines()[-1]}")
+        print("verify:\n" + run(["verify", str(out)])[2])
         percentiles(said.scf, said.cps, out)
 
 

@@ -56,9 +56,7 @@ def ours(name: str, **settings: object) -> Draw:
         training = split.fusion.training(1)
         X = split.fusion.receivers
         with parallel_config(backend="threading", n_jobs=2):
-            fitted = method(name, settings).fit(
-                training.X, training.Y, training.weight, np.random.default_rng(seed)
-            )
+            fitted = method(name, settings).fit(training.X, training.Y, training.weight, np.random.default_rng(seed))
         keys = split.fusion.receiver_keys
         return np.stack([fitted.draw(X, RowRandom(seed, i, keys)) for i in range(DRAWS)])
 
@@ -133,9 +131,7 @@ VARIANTS: dict[str, Draw] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scf", type=Path, help="the SCF 2019 summary extract")
     parser.add_argument("--variants", action="store_true", help="settings of the forest")
     parser.add_argument("--seeds", type=int, default=3, help="number of splits")
@@ -148,8 +144,7 @@ def main() -> None:
         mean, error = rows.mean(axis=0), rows.std(axis=0, ddof=1) / np.sqrt(len(rows))
         es, cr, auc, corr, rules, seconds = mean
         print(
-            f"| {name} | {es:.4f} ± {error[0]:.4f} | {cr:.4f} | {auc:.3f} | {corr:.4f} | {rules:.2%} "
-            f"| {seconds:.1f} |",
+            f"| {name} | {es:.4f} ± {error[0]:.4f} | {cr:.4f} | {auc:.3f} | {corr:.4f} | {rules:.2%} | {seconds:.1f} |",
             flush=True,
         )
 

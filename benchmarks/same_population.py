@@ -34,9 +34,7 @@ def repeated(weight: np.ndarray, rows: int) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scf", type=Path, help="the SCF 2019 summary extract")
     parser.add_argument("--m", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)

@@ -25,9 +25,7 @@ def people(rows: int, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFr
 
 
 def main() -> None:
-    argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rng = np.random.default_rng(0)
     X, Y = people(20_000, rng)
     receiver, _ = people(100_000, rng)

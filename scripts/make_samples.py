@@ -160,10 +160,7 @@ def sample_cps(path: Path, survey: Survey) -> pa.Table:
         [
             *(np.ones(len(frame)), years, age, couple, children, survey.numbers("partner")),
             *(survey.numbers("persons"), survey.numbers("tax_units"), survey.numbers("snap_ben")),
-            *(
-                survey.numbers(f"family_{c}")
-                for c in ("e00200", "e00900", "e01500", "e02400", "e02300", "e01400")
-            ),
+            *(survey.numbers(f"family_{c}") for c in ("e00200", "e00900", "e01500", "e02400", "e02300", "e01400")),
             *(survey.numbers(f"family_{c}") for c in ("e00300", "e00600")),
             groups(income, weight, np.arange(1, 10) / 10),
         ]

@@ -11,7 +11,5 @@ def shared() -> Path:
     """The folder with the full survey files, beside the checkout unless MICROIMPUTE_SHARED names another."""
     folder = Path(os.environ.get("MICROIMPUTE_SHARED", Path(__file__).parents[2] / "shared"))
     if not (folder / "data").is_dir():
-        pytest.skip(
-            "the full survey files are not here (set MICROIMPUTE_SHARED to the folder that holds data/)"
-        )
+        pytest.skip("the full survey files are not here (set MICROIMPUTE_SHARED to the folder that holds data/)")
     return folder

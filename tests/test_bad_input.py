@@ -121,13 +121,9 @@ def test_missing_predictor_values_are_counted(place):
     result = impute(place)
     assert result.exit_code == 0, result.output
     assert (
-        "income is missing in 5 donor and 0 receiver rows; filled with the donor's median and flagged"
-        in result.output
+        "income is missing in 5 donor and 0 receiver rows; filled with the donor's median and flagged" in result.output
     )
-    assert (
-        "region is missing in 0 donor and 3 receiver rows; missing counts as a level of its own"
-        in result.output
-    )
+    assert "region is missing in 0 donor and 3 receiver rows; missing counts as a level of its own" in result.output
     assert "! region is never missing among donors" in result.output
 
 

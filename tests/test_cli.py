@@ -51,9 +51,7 @@ def test_help(command):
 
 
 def test_help_does_not_load_the_heavy_libraries():
-    code = (
-        "import sys, microimpute.cli; print([m for m in ('numpy', 'pandas', 'sklearn') if m in sys.modules])"
-    )
+    code = "import sys, microimpute.cli; print([m for m in ('numpy', 'pandas', 'sklearn') if m in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
 

@@ -41,9 +41,7 @@ class BreaksBundles(Shuffle):
     """Each target from a donor of its own."""
 
     def draw(self, X, rng):
-        places = [
-            (rng.uniform(f"donor {t}") * len(self.bundles)).astype(int) for t in range(self.bundles.shape[1])
-        ]
+        places = [(rng.uniform(f"donor {t}") * len(self.bundles)).astype(int) for t in range(self.bundles.shape[1])]
         return np.column_stack([self.bundles[p, t] for t, p in enumerate(places)])
 
 

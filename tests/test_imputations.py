@@ -36,8 +36,7 @@ def test_one_line_on_two_frames(kind):
 def test_every_frame_library_gives_the_same_draws():
     donor, receiver = example_donor(200), example_receiver(50)
     drawn = [
-        impute(f(donor), f(receiver), targets=["wealth"], weight="weight").numbers("wealth")
-        for f in FRAMES.values()
+        impute(f(donor), f(receiver), targets=["wealth"], weight="weight").numbers("wealth") for f in FRAMES.values()
     ]
     assert all(np.array_equal(drawn[0], other) for other in drawn[1:])
 
@@ -68,10 +67,7 @@ def test_observed_gaps_and_types_survive():
 
 
 def test_default_predictors_are_named_and_keys_left_out():
-    notes = [
-        n["text"]
-        for n in impute(example_donor(100), example_receiver(30), targets=["wealth"]).manifest["notes"]
-    ]
+    notes = [n["text"] for n in impute(example_donor(100), example_receiver(30), targets=["wealth"]).manifest["notes"]]
     assert any("income, age, region" in n for n in notes)
     assert any(n.startswith("id names each row") for n in notes)
     assert any(n.startswith("weight is used as a predictor; is it a weight?") for n in notes)
@@ -98,9 +94,7 @@ def test_donor_implicates_are_used_in_turn():
     """Implicate i learns from the donor's implicate i; a sixth starts again with the first."""
     donor = pd.concat([example_donor(50).assign(implicate=i, target=float(i)) for i in (1, 2, 3)])
     survey = Survey(donor, weight="weight", keys="id", implicate="implicate")
-    fusion = Fusion(
-        survey, Survey(example_receiver(10), keys="id"), targets=["target"], predictors=["income"]
-    )
+    fusion = Fusion(survey, Survey(example_receiver(10), keys="id"), targets=["target"], predictors=["income"])
     assert impute(fusion, m=4).numbers("target")[:, 0].tolist() == [1, 2, 3, 1]
 
 
@@ -122,26 +116,20 @@ def test_resampling_has_the_variance_of_a_weighted_mean():
     means = [np.average(y, weights=resample(weight, keys, 0, i)) for i in range(1, 1001)]
     expected = np.sum(weight**2 * (y - np.average(y, weights=weight)) ** 2) / weight.sum() ** 2
     assert np.var(means) == pytest.approx(expected, rel=4 * np.sqrt(2 / 1000) + 0.02)
-    assert np.mean(means) == pytest.approx(
-        np.average(y, weights=weight), abs=4 * np.sqrt(expected / 1000) + 0.002
-    )
+    assert np.mean(means) == pytest.approx(np.average(y, weights=weight), abs=4 * np.sqrt(expected / 1000) + 0.002)
 
 
 def test_totals_are_derived_never_drawn():
     donor = example_donor(400)
     donor["net"] = donor["wealth"] - donor["debt"]
-    got = impute(
-        donor, example_receiver(200), targets=["net", "wealth", "debt"], rules=["net = wealth - debt"]
-    )
+    got = impute(donor, example_receiver(200), targets=["net", "wealth", "debt"], rules=["net = wealth - debt"])
     assert set(got.columns) == {"wealth", "debt", "net"}
     assert np.array_equal(got.numbers("net"), got.numbers("wealth") - got.numbers("debt"))
     assert got.manifest["derived"] == ["net"]
 
 
 def test_save_and_load(tmp_path):
-    got = impute(
-        example_donor(100), example_receiver(30), targets=["wealth", "health", "region_of_work"], m=3
-    )
+    got = impute(example_donor(100), example_receiver(30), targets=["wealth", "health", "region_of_work"], m=3)
     got.save(tmp_path / "out")
     again = Imputations.load(tmp_path / "out")
     assert again.m == 3

@@ -58,9 +58,7 @@ def test_refused(values, kind, said):
         describe(column(values), kind)
 
 
-@pytest.mark.parametrize(
-    "backend", [nw.Implementation.PANDAS, nw.Implementation.POLARS, nw.Implementation.PYARROW]
-)
+@pytest.mark.parametrize("backend", [nw.Implementation.PANDAS, nw.Implementation.POLARS, nw.Implementation.PYARROW])
 @given(data=st.data())
 def test_round_trip(backend, data):
     values = data.draw(

@@ -96,9 +96,7 @@ def test_level_that_no_donor_has():
     donor, receiver = frames()
     odd = receiver.assign(**{"class": receiver["class"].where(receiver.index % 2 == 0, "z")})
     margin = found(donor, odd)["class"]
-    assert margin.receiver.figures[UNKNOWN_LEVEL] == pytest.approx(
-        np.average(odd["class"] == "z", weights=odd["w"])
-    )
+    assert margin.receiver.figures[UNKNOWN_LEVEL] == pytest.approx(np.average(odd["class"] == "z", weights=odd["w"]))
 
 
 def test_constant_predictor_has_no_standardised_difference():

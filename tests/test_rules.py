@@ -16,9 +16,7 @@ from microimpute.rules import (
     parse,
 )
 
-names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True).filter(
-    lambda n: n not in ("or", "requires")
-)
+names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True).filter(lambda n: n not in ("or", "requires"))
 
 
 @given(names, st.dictionaries(names, st.sampled_from([1, -1]), min_size=1, max_size=6))

@@ -72,9 +72,7 @@ def test_weighted_mean_comes_back(world):
     rng = np.random.default_rng(5)
     got = np.mean(
         [
-            np.average(
-                y[forest.draw(X, np.arange(2000), rng.random(2000), rng.random(2000)), 0], weights=weight
-            )
+            np.average(y[forest.draw(X, np.arange(2000), rng.random(2000), rng.random(2000)), 0], weights=weight)
             for _ in range(50)
         ]
     )

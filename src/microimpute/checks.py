@@ -57,9 +57,7 @@ def targets(donor: Survey, receiver: Survey, names: Sequence[str]) -> tuple[str,
         if name not in donor.columns:
             raise FusionError(f"target {name!r} is not in the donor", closest(name, donor.columns))
         if name in donor.design:
-            raise FusionError(
-                f"target {name!r} is part of the donor's design", "Leave it out of the targets."
-            )
+            raise FusionError(f"target {name!r} is part of the donor's design", "Leave it out of the targets.")
         if list(names).count(name) > 1:
             raise FusionError(f"target {name!r} is named twice", "Name it once.")
         absent_from_receiver(receiver, name)
@@ -106,9 +104,7 @@ def predictors(
         if name in taken:
             raise FusionError(f"column {name!r} is both target and predictor", "Make it one of the two.")
         if name in design:
-            raise FusionError(
-                f"predictor {name!r} is part of the surveys' design", "Leave it out of the predictors."
-            )
+            raise FusionError(f"predictor {name!r} is part of the surveys' design", "Leave it out of the predictors.")
     return tuple(dict.fromkeys(names)), False
 
 
@@ -153,9 +149,7 @@ def weights(survey: Survey, side: str) -> tuple[FloatArray, tuple[Note, ...]]:
                 "Mend or leave out these rows before the fusion.",
             )
     if len(values) and not values.sum() > 0:
-        raise FusionError(
-            f"weight {column!r} of the {side} sums to zero", "Give weights that are not all zero."
-        )
+        raise FusionError(f"weight {column!r} of the {side} sums to zero", "Give weights that are not all zero.")
     return values, ()
 
 
@@ -169,9 +163,7 @@ def unique_keys(survey: Survey, side: str, keys: Keys, implicates: npt.NDArray[n
     """Check that keys name one row each (in each implicate)."""
     for column in survey.keys:
         if missing := survey.frame[column].null_count():
-            raise FusionError(
-                f"key {column!r} of the {side} is missing in {missing:,} rows", "Fill or drop them."
-            )
+            raise FusionError(f"key {column!r} of the {side} is missing in {missing:,} rows", "Fill or drop them.")
     for number in np.unique(implicates):
         mine = keys[implicates == number]
         if twice := len(mine) - len(np.unique(mine)):
@@ -192,9 +184,7 @@ def rule_columns(rules: Sequence[Rule], known: Sequence[str], classes: Sequence[
                     closest(column, [*known, *totals]),
                 )
             if column in classes:
-                raise FusionError(
-                    f"rule '{rule}' needs amounts, but {column!r} is a class", "Rewrite the rule."
-                )
+                raise FusionError(f"rule '{rule}' needs amounts, but {column!r} is a class", "Rewrite the rule.")
 
 
 def rules_hold(rules: Sequence[Rule], columns: Mapping[str, FloatArray]) -> None:

@@ -119,9 +119,7 @@ def run_command(
 @click.option("--out", required=True, help="New directory for the results.")
 @click.option("--weight", help="Weight column of the donor; of the receiver too, unless --receiver-weight.")
 @click.option("--receiver-weight", help="Weight column of the receiver.")
-@click.option(
-    "--predictors", help="Columns to condition on, separated by commas. Default: all common columns."
-)
+@click.option("--predictors", help="Columns to condition on, separated by commas. Default: all common columns.")
 @click.option("--key", help="Key column(s) of the receiver, separated by commas.")
 @click.option("--donor-key", help="Key column(s) of the donor, separated by commas.")
 @click.option("--kind", multiple=True, metavar="COLUMN=KIND", help="Declared kind, such as children=count.")

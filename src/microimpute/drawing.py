@@ -135,9 +135,7 @@ def _check_settings(fusion: Fusion, method: Method, m: int, seed: int, workers: 
     for target in fusion.targets:
         kind = fusion.variables[target].kind
         if kind not in method.kinds:
-            raise MethodError(
-                f"method {method.name!r} can't draw {target!r}, which is {kind.value}", "Choose another."
-            )
+            raise MethodError(f"method {method.name!r} can't draw {target!r}, which is {kind.value}", "Choose another.")
 
 
 class _Workers(ThreadPoolExecutor):

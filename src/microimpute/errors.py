@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "BenchmarkError",
     "FusionError",
     "MethodError",
     "MicroImputeError",
@@ -50,6 +51,10 @@ class RecipeError(MicroImputeError):
     """A recipe is not valid TOML or says something that does not exist."""
 
 
+class BenchmarkError(MicroImputeError):
+    """A benchmark's task, metric or suite does not exist or can't be used."""
+
+
 class OutputError(MicroImputeError):
     """Results can't be written to, or read from, the place that was named."""
 
@@ -58,9 +63,7 @@ class MissingExtraError(MicroImputeError):
     """An optional package is needed and not installed."""
 
     def __init__(self, package: str, purpose: str, install: str) -> None:
-        super().__init__(
-            f"{purpose} needs the package {package!r}, which is not installed", f"Run: {install}"
-        )
+        super().__init__(f"{purpose} needs the package {package!r}, which is not installed", f"Run: {install}")
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -80,17 +80,13 @@ def read_file(path: Path) -> Frame:
         raise SurveyError(f"there is no file {path}", "Check the path.")
     name = path.name.lower()
     if not name.endswith(READABLE):
-        raise SurveyError(
-            f"{path.name} has an ending that is not known", f"Give one of {', '.join(READABLE)}."
-        )
+        raise SurveyError(f"{path.name} has an ending that is not known", f"Give one of {', '.join(READABLE)}.")
     refuse_html(path)
     try:
         table = _read_table(path, name)
     except (pa.ArrowInvalid, OSError, ValueError, EOFError) as error:
         first = str(error).splitlines()[0]
-        raise SurveyError(
-            f"{path.name} can't be read: {first}", "Get the file again; it may be cut off."
-        ) from None
+        raise SurveyError(f"{path.name} can't be read: {first}", "Get the file again; it may be cut off.") from None
     return as_frame(table)
 
 

@@ -198,9 +198,7 @@ class Fusion:
         notes = [Note(f"{t} is derived from its parts, not drawn.") for t in named if t in totals]
         if by_default:
             notes.append(Note(f"Predictors are the columns that both surveys have: {', '.join(chosen)}."))
-            shared = [
-                c for c in self.donor.columns if c in self.receiver.columns and c not in self.donor.design
-            ]
+            shared = [c for c in self.donor.columns if c in self.receiver.columns and c not in self.donor.design]
             left_out = [c for c in shared if checks.names_rows(self.donor, c) and c not in chosen]
             notes += [Note(f"{c} names each row and is left out of the predictors.") for c in left_out]
             suspects = [c for c in chosen if checks.looks_like_weight(c)]
@@ -211,12 +209,9 @@ class Fusion:
         declared = {**self.receiver.kinds, **self.donor.kinds, **kinds}
         for column in kinds:
             if column not in self.donor.columns:
-                raise FusionError(
-                    f"a kind is declared for {column!r}, which is not in the donor", "Check its name."
-                )
+                raise FusionError(f"a kind is declared for {column!r}, which is not in the donor", "Check its name.")
         variables = {
-            name: describe(self.donor.frame[name], declared.get(name))
-            for name in (*self.predictors, *self.targets)
+            name: describe(self.donor.frame[name], declared.get(name)) for name in (*self.predictors, *self.targets)
         }
         self._set(variables=variables)
         outcomes = [encode(self.donor.frame[t], variables[t]) for t in self.targets]
@@ -271,11 +266,7 @@ class Fusion:
         self._set(_donor_weight=weight, _donor_order=used, _donor_implicate=implicates)
         self._set(_households=self.donor.household_keys())
         left_out = len(order) - len(used)
-        return (
-            [Note(f"{left_out:,} donor rows have weight zero and are never drawn.", left_out)]
-            if left_out
-            else []
-        )
+        return [Note(f"{left_out:,} donor rows have weight zero and are never drawn.", left_out)] if left_out else []
 
 
 def _survey(source: Any) -> Survey:

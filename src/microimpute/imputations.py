@@ -107,9 +107,7 @@ class Imputations:
         for i in range(self.m):
             number = make_series("implicate", np.full(len(self), i + 1), nw.Int64, backend)
             new = [aligned(self.values[c][i], keys) for c in self.columns]
-            yield keys.with_columns(aligned(number, keys), *new).select(
-                "implicate", *keys.columns, *self.columns
-            )
+            yield keys.with_columns(aligned(number, keys), *new).select("implicate", *keys.columns, *self.columns)
 
     def save(self, folder: str | Path) -> None:
         """Write `imputations.parquet`, `completed.parquet` and `manifest.json` into a new directory.

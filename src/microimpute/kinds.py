@@ -143,9 +143,7 @@ def _declared(name: str, kind: Kind | str) -> Kind:
         return Kind(kind)
     except ValueError:
         known = ", ".join(k.value for k in Kind)
-        raise FusionError(
-            f"column {name!r} is declared {kind!r}, which is no kind", f"Kinds are: {known}."
-        ) from None
+        raise FusionError(f"column {name!r} is declared {kind!r}, which is no kind", f"Kinds are: {known}.") from None
 
 
 def _infer(series: Series) -> tuple[Kind, str]:
@@ -235,9 +233,7 @@ def encode(series: Series, variable: Variable) -> FloatArray:
         )
     values: FloatArray = series.cast(nw.Float64).to_numpy().astype(np.float64)
     if series.dtype.is_integer() and len(values) and np.nanmax(np.abs(values), initial=0.0) > _EXACT:
-        raise FusionError(
-            f"column {series.name!r} has whole numbers above 2**53", "Scale it or declare it as text."
-        )
+        raise FusionError(f"column {series.name!r} has whole numbers above 2**53", "Scale it or declare it as text.")
     return values
 
 

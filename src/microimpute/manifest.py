@@ -65,15 +65,11 @@ def read(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise OutputError(f"{path} is damaged: {error}", "Run the recipe again.") from None
     if content.get("layout") != LAYOUT:
-        raise OutputError(
-            f"{path} has layout {content.get('layout')!r}", "Run the recipe again with this version."
-        )
+        raise OutputError(f"{path} has layout {content.get('layout')!r}", "Run the recipe again with this version.")
     return content
 
 
-def describe_run(
-    fusion: Fusion, method: Method, *, m: int, seed: int, broken: Mapping[str, int]
-) -> dict[str, Any]:
+def describe_run(fusion: Fusion, method: Method, *, m: int, seed: int, broken: Mapping[str, int]) -> dict[str, Any]:
     """Say in plain values what was done: the part of a manifest that does not speak of files."""
     return {
         "method": {

@@ -213,11 +213,7 @@ def _amount_lines(margin: Margin) -> Iterator[str]:
             _percent(side.missing),
             _percent(side.figures.get("non-zero")),
         ]
-        ends = (
-            [_decimal(margin.distance), _decimal(margin.difference), margin.verdict]
-            if first
-            else ["", "", ""]
-        )
+        ends = [_decimal(margin.distance), _decimal(margin.difference), margin.verdict] if first else ["", "", ""]
         yield _row([*cells, *numbers, *ends], _WIDTHS)
 
 
@@ -230,9 +226,7 @@ def _class_lines(margin: Margin) -> Iterator[str]:
     rows += [(lv, share, margin.receiver.figures.get(lv, 0.0)) for lv, share in margin.donor.figures.items()]
     for i, (level, donor, receiver) in enumerate(rows):
         name = margin.name if i == 0 else ""
-        yield _row(
-            [name, level, _percent(donor), _percent(receiver), *(ends if i == 0 else ["", ""])], _CLASS_WIDTHS
-        )
+        yield _row([name, level, _percent(donor), _percent(receiver), *(ends if i == 0 else ["", ""])], _CLASS_WIDTHS)
 
 
 def _any_missing(margin: Margin) -> bool:
@@ -244,9 +238,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     out = []
     for i, (cell, width) in enumerate(zip(cells, widths, strict=True)):
         short = cell if len(cell) < width else cell[: width - 2] + "…"
-        out.append(
-            f"{short:<{width}}" if i < 2 else f"{short:>{width}}" if i < len(cells) - 1 else f"  {cell}"
-        )
+        out.append(f"{short:<{width}}" if i < 2 else f"{short:>{width}}" if i < len(cells) - 1 else f"  {cell}")
     return "".join(out).rstrip()
 
 

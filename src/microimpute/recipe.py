@@ -208,9 +208,7 @@ def _survey(content: Any, side: str, folder: Path) -> SurveyPart:
     name = _typed(rest.pop("survey", "table"), str, f"survey in [{side}]")
     path, bundled = rest.pop("path", None), rest.pop("bundled", None)
     if (path is None) == (bundled is None):
-        raise RecipeError(
-            f"[{side}] names {'no file' if path is None else 'two files'}", "Give path or bundled."
-        )
+        raise RecipeError(f"[{side}] names {'no file' if path is None else 'two files'}", "Give path or bundled.")
     if path is not None:
         path = os.path.normpath(folder.absolute() / Path(_typed(path, str, f"path in [{side}]")).expanduser())
     return SurveyPart(name, path, bundled, rest)

@@ -150,9 +150,7 @@ def parse(text: str) -> Rule:
         if len({name for _, name in terms}) < len(terms):
             raise FusionError(f"rule {text!r} names a part twice", "Name each part once.")
         return Identity(match[1], {name: -1 if sign == "-" else 1 for sign, name in terms})
-    raise FusionError(
-        f"rule {text!r} is not understood", "Write 'A = B + C - D', 'A requires B or C', or 'A >= 0'."
-    )
+    raise FusionError(f"rule {text!r} is not understood", "Write 'A = B + C - D', 'A requires B or C', or 'A >= 0'.")
 
 
 def parse_all(rules: Iterable[Rule | str]) -> tuple[Rule, ...]:
@@ -202,9 +200,7 @@ def derivation_order(rules: Sequence[Rule]) -> tuple[Identity, ...]:
         left = {r.total for r in waiting}
         ready = [r for r in waiting if not left & set(r.parts)]
         if not ready:
-            raise FusionError(
-                f"{waiting[0].total!r} is defined through itself", "Break the circle of identities."
-            )
+            raise FusionError(f"{waiting[0].total!r} is defined through itself", "Break the circle of identities.")
         ordered += ready
         waiting = [r for r in waiting if r not in ready]
     return tuple(ordered)

@@ -118,9 +118,7 @@ def run(
 
 def read_surveys(recipe: Recipe) -> tuple[Survey, Survey]:
     """Read both surveys and, if the recipe names a crosswalk, make their predictors comparable."""
-    donor, receiver = (
-        _read(part, side) for part, side in ((recipe.donor, "donor"), (recipe.receiver, "receiver"))
-    )
+    donor, receiver = (_read(part, side) for part, side in ((recipe.donor, "donor"), (recipe.receiver, "receiver")))
     if recipe.fusion.crosswalk is None:
         if recipe.fusion.dollars is not None:
             raise RecipeError("dollars in [fusion] needs a crosswalk", "Name one, or leave dollars out.")
@@ -130,12 +128,8 @@ def read_surveys(recipe: Recipe) -> tuple[Survey, Survey]:
         ("donor", walk.donor, recipe.donor.survey), ("receiver", walk.receiver, recipe.receiver.survey)
     ):  # fmt: skip
         if wanted != got:
-            raise RecipeError(
-                f"crosswalk {walk.name!r} wants a {side} read by {wanted!r}, not {got!r}", "Change one."
-            )
-    return walk.harmonise(
-        donor, receiver, **({"dollars": recipe.fusion.dollars} if recipe.fusion.dollars else {})
-    )
+            raise RecipeError(f"crosswalk {walk.name!r} wants a {side} read by {wanted!r}, not {got!r}", "Change one.")
+    return walk.harmonise(donor, receiver, **({"dollars": recipe.fusion.dollars} if recipe.fusion.dollars else {}))
 
 
 def _path(part: SurveyPart) -> Path:
@@ -161,9 +155,7 @@ def make_fusion(recipe: Recipe, donor: Survey, receiver: Survey) -> Fusion:
         rules = rules if rules is not None else tuple(map(str, edit_rules.applicable(walk.rules, targets)))
     if targets is None:
         raise RecipeError("the recipe names no targets", "List them in [fusion].")
-    return Fusion(
-        donor, receiver, targets=targets, predictors=predictors, rules=rules or (), kinds=said.kinds
-    )
+    return Fusion(donor, receiver, targets=targets, predictors=predictors, rules=rules or (), kinds=said.kinds)
 
 
 def complete_manifest(recipe: Recipe, imputations: Imputations) -> dict[str, Any]:
@@ -247,9 +239,7 @@ def verify(
         raise OutputError(f"{folder} was not written by a recipe", "Only runs of recipes can be verified.")
     plain = recorded["recipe"]
     for side, path in (inputs or {}).items():
-        plain[side] = {k: v for k, v in plain[side].items() if k != "bundled"} | {
-            "path": str(Path(path).absolute())
-        }
+        plain[side] = {k: v for k, v in plain[side].items() if k != "bundled"} | {"path": str(Path(path).absolute())}
     recipe = Recipe.from_dict(plain, Path(folder))
     with tempfile.TemporaryDirectory() as place:
         again = Path(place) / "again"
@@ -259,16 +249,11 @@ def verify(
         Difference(f"input {side}", facts["sha256"], found["inputs"][side]["sha256"])
         for side, facts in recorded["inputs"].items()
     ]
-    lines += [
-        Difference(f"version of {p}", v, found["versions"].get(p, ""))
-        for p, v in recorded["versions"].items()
-    ]
+    lines += [Difference(f"version of {p}", v, found["versions"].get(p, "")) for p, v in recorded["versions"].items()]
     for name, digest in recorded["outputs"].items():
         kept = Path(folder) / name
         lines.append(
-            Difference(
-                f"{name} as it lies there", digest, manifest.sha256(kept) if kept.is_file() else "gone"
-            )
+            Difference(f"{name} as it lies there", digest, manifest.sha256(kept) if kept.is_file() else "gone")
         )
         lines.append(Difference(f"{name} made again", digest, found["outputs"][name]))
     return lines

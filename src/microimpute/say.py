@@ -25,9 +25,7 @@ def table(header: list[str], rows: list[list[str]], left: int = 1) -> str:
     lines = [header, *rows]
     width = [max(len(line[i]) for line in lines) for i in range(len(header))]
     out = [
-        "  ".join(
-            c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(line, width, strict=True))
-        )
+        "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(line, width, strict=True)))
         for line in lines
     ]
     return "\n".join(line.rstrip() for line in [out[0], "  ".join("-" * w for w in width), *out[1:]])
@@ -40,11 +38,7 @@ def result(recipe: Recipe, done: Result) -> str:
     notes = [f"  {'! ' if n.warning else '- '}{n.text}" for n in fusion.notes]
     if notes:
         parts += ["", "Notes (! may change conclusions):", *notes]
-    kinds = [
-        f"  - {v.name}: {v.kind.value} ({v.reason})"
-        for v in fusion.variables.values()
-        if v.reason != "declared"
-    ]
+    kinds = [f"  - {v.name}: {v.kind.value} ({v.reason})" for v in fusion.variables.values() if v.reason != "declared"]
     if kinds:
         parts += ["", "Kinds that were inferred; declare them if they are wrong:", *kinds]
     parts += ["", format_margins(margins(fusion))]
@@ -63,9 +57,7 @@ def _surveys_read(fusion: Fusion) -> str:
         lines.append(f"{side + ':':10}{survey.source or 'table'}: {len(survey):,} rows{total}")
         for c in survey.checks:
             word = "agrees with" if c.passed else "DIFFERS from"
-            lines.append(
-                f"{'':10}{c.figure}: {c.found:,.6g} {word} published {c.published:,.6g} ({c.source})"
-            )
+            lines.append(f"{'':10}{c.figure}: {c.found:,.6g} {word} published {c.published:,.6g} ({c.source})")
     return "\n".join(lines)
 
 

@@ -46,9 +46,7 @@ def new_directory(target: Path) -> Iterator[Path]:
             target.rmdir()
         scratch.rename(target)
     except OSError as error:
-        raise OutputError(
-            f"{target} can't be written: {error.strerror}", "Check space and permissions."
-        ) from None
+        raise OutputError(f"{target} can't be written: {error.strerror}", "Check space and permissions.") from None
     finally:
         if scratch.exists():
             shutil.rmtree(scratch)

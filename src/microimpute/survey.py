@@ -233,11 +233,7 @@ def _names(value: str | Sequence[str]) -> tuple[str, ...]:
 
 def _raw(series: Series) -> npt.NDArray[np.generic]:
     if series.dtype.is_integer() or series.dtype == nw.Boolean:
-        return (
-            series.to_numpy()
-            if series.null_count() == 0
-            else np.array([str(v) for v in series.to_list()], object)
-        )
+        return series.to_numpy() if series.null_count() == 0 else np.array([str(v) for v in series.to_list()], object)
     if series.dtype.is_numeric():
         return series.cast(nw.Float64).to_numpy()
     return np.array([str(v) for v in series.to_list()], dtype=object)

@@ -117,9 +117,7 @@ def _draw(method: type[Method], donors: int = 400, receivers: int = 300, **optio
 
 
 def _same(a: Imputations, b: Imputations) -> bool:
-    return all(
-        x.to_list() == y.to_list() for c in a.columns for x, y in zip(a.values[c], b.values[c], strict=True)
-    )
+    return all(x.to_list() == y.to_list() for c in a.columns for x, y in zip(a.values[c], b.values[c], strict=True))
 
 
 def same_seed_same_draws(method: type[Method]) -> None:

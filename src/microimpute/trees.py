@@ -142,9 +142,7 @@ class LeafForest:
         return {f"{prefix}{f.name}": getattr(self, f.name) for f in fields(self)}
 
     @classmethod
-    def from_state(
-        cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str, donors: int, features: int
-    ) -> Self:
+    def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str, donors: int, features: int) -> Self:
         """Rebuild from `state`, checking every index.
 
         Raises
@@ -157,9 +155,7 @@ class LeafForest:
         except KeyError as error:
             raise MethodError(f"the saved forest lacks {error}", "Save the model again.") from None
         if not forest._is_sound(donors, features):
-            raise MethodError(
-                "the saved forest points outside itself", "The file is damaged: save the model again."
-            )
+            raise MethodError("the saved forest points outside itself", "The file is damaged: save the model again.")
         return forest
 
     def _is_sound(self, donors: int, features: int) -> bool:
@@ -168,9 +164,7 @@ class LeafForest:
             return False
         inner = np.flatnonzero(self.left >= 0)
         leaf = np.flatnonzero(self.left < 0)
-        children_follow = (self.left[inner] > inner).all() and (
-            self.right[inner] > inner
-        ).all()  # so no loops
+        children_follow = (self.left[inner] > inner).all() and (self.right[inner] > inner).all()  # so no loops
         inside = (self.left < nodes).all() and (self.right < nodes).all()
         splits = (self.feature[inner] >= 0).all() and (self.feature[inner] < features).all()
         starts = len(self.roots) > 0 and (self.roots >= 0).all() and (self.roots < nodes).all()
@@ -238,9 +232,7 @@ def grow(
     return LeafForest.build(grown, weight)
 
 
-def _grow_one(
-    X: Features, scores: FloatArray, weight: FloatArray, seed: int, leaf: int, features: float
-) -> Tree:
+def _grow_one(X: Features, scores: FloatArray, weight: FloatArray, seed: int, leaf: int, features: float) -> Tree:
     from sklearn.tree import DecisionTreeRegressor
 
     kept = weight > 0

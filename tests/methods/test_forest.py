@@ -29,9 +29,7 @@ def test_every_plan_is_sound(data):
     count = data.draw(st.integers(2, 8))
     requires = data.draw(
         st.lists(
-            st.tuples(
-                positions(count), st.lists(positions(count), min_size=1, max_size=3, unique=True).map(tuple)
-            ),
+            st.tuples(positions(count), st.lists(positions(count), min_size=1, max_size=3, unique=True).map(tuple)),
             max_size=5,
         )
     )

@@ -24,9 +24,7 @@ def test_donors_come_from_the_receivers_class_in_proportion_to_weight():
 
 
 def test_small_classes_back_off_from_the_last_predictor():
-    donor = pd.DataFrame(
-        {"first": ["a"] * 50 + ["b"] * 50, "second": (["u"] * 49 + ["v"]) * 2, "y": np.arange(100.0)}
-    )
+    donor = pd.DataFrame({"first": ["a"] * 50 + ["b"] * 50, "second": (["u"] * 49 + ["v"]) * 2, "y": np.arange(100.0)})
     receiver = pd.DataFrame({"first": ["a"] * 200, "second": ["v"] * 200})
     got = impute(donor, receiver, targets=["y"], method="hotdeck", m=1).numbers("y")
     assert got.max() < 50  # the first predictor is kept

@@ -48,9 +48,7 @@ def opened(browser, path, width):
     page.on("request", lambda request: told.append(f"request: {request.url}"))
     page.goto(path.as_uri())
     page.wait_for_load_state("networkidle")
-    return page, [
-        line for line in told if line != f"request: {path.as_uri()}" and "request: data:" not in line
-    ]
+    return page, [line for line in told if line != f"request: {path.as_uri()}" and "request: data:" not in line]
 
 
 @pytest.mark.parametrize("width", [1280, 400])

@@ -83,9 +83,7 @@ def test_groups_agree_with_numpy(made, summary, donor, receiver):
     net = donor["CASH"] + donor["HOUSE"] - donor["DEBT"]
     assert group["median"]["donor"] == quantile(net[inside], donor["w"][inside], 0.5)
     draws = imputations.numbers("NETWORTH")[:, mine]
-    assert group["mean"]["imputed"] == pytest.approx(
-        np.average(draws, weights=receiver["w"][mine], axis=1).mean()
-    )
+    assert group["mean"]["imputed"] == pytest.approx(np.average(draws, weights=receiver["w"][mine], axis=1).mean())
     fifths = summary["groups"][1]["rows"]
     assert len(fifths) == 5
     assert sum(g["receivers"] for g in fifths) == len(receiver)
@@ -211,11 +209,6 @@ def test_only_the_largest_levels_are_kept():
 
 def test_polars_receiver_gives_the_same(made, maker, donor, receiver):
     pl = pytest.importorskip("polars")
-    imputations, fusion = maker(
-        donor, pl.from_dict(receiver.to_dict("list")), rules=[str(r) for r in made[1].rules]
-    )
+    imputations, fusion = maker(donor, pl.from_dict(receiver.to_dict("list")), rules=[str(r) for r in made[1].rules])
     assert isinstance(imputations.values["CASH"][0], nw.Series)
-    assert (
-        summarise(imputations, fusion, title="A run")["headline"]
-        == summarise(*made, title="A run")["headline"]
-    )
+    assert summarise(imputations, fusion, title="A run")["headline"] == summarise(*made, title="A run")["headline"]

@@ -24,9 +24,7 @@ def test_published_figures(published: Survey) -> None:
     assert len(published) == 200_576
     assert published.weights().sum() == pytest.approx(123.343e6, rel=1e-5)
     assert published.numbers("tax_units").sum() == 280_005
-    assert {c.figure: c.passed for c in published.checks} == dict.fromkeys(
-        (c.figure for c in published.checks), True
-    )
+    assert {c.figure: c.passed for c in published.checks} == dict.fromkeys((c.figure for c in published.checks), True)
     assert len(published.checks) == 5
     assert len(np.unique(published.row_keys())) == 200_576
     assert any("15,908 households" in note for note in published.notes)

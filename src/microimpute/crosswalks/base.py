@@ -105,15 +105,11 @@ class Crosswalk(ABC):
             unit = f", {dollars} dollars" if concept.money else ""
             labels[concept.name] = f"{getattr(concept, side)}{unit}"
         kinds = {**survey.kinds, **{c.name: c.kind for c in self.concepts}}
-        made = (
-            f"{len(columns)} shared predictors made by the crosswalk {self.name}, money in {dollars} dollars"
-        )
+        made = f"{len(columns)} shared predictors made by the crosswalk {self.name}, money in {dollars} dollars"
         added = survey.with_columns(columns)
         return replace_survey(added, kinds=kinds, labels=labels, notes=(*survey.notes, made))
 
-    def _column(
-        self, concept: Concept, formula: Formula, survey: Survey, dollars: int, side: str
-    ) -> npt.NDArray[Any]:
+    def _column(self, concept: Concept, formula: Formula, survey: Survey, dollars: int, side: str) -> npt.NDArray[Any]:
         try:
             values = np.asarray(formula(survey, dollars))
         except SurveyError as error:

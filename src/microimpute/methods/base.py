@@ -148,9 +148,7 @@ class Method(ABC):
         try:
             return loaded.set_state(arrays)
         except (KeyError, IndexError) as error:
-            raise MethodError(
-                f"{path} lacks what {loaded.name!r} needs: {error}", "Save the model again."
-            ) from None
+            raise MethodError(f"{path} lacks what {loaded.name!r} needs: {error}", "Save the model again.") from None
 
     @classmethod
     def setting_names(cls) -> tuple[str, ...]:

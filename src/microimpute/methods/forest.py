@@ -47,9 +47,7 @@ class Forest(Method):
 
     name = "forest"
     summary = "Targets in chained blocks, each from one donor in the leaves of weighted trees."
-    reference = (
-        "Meinshausen (2006); Ćevid et al. (2022); leaf draws as in synthpop's CART (Nowok et al. 2016)."
-    )
+    reference = "Meinshausen (2006); Ćevid et al. (2022); leaf draws as in synthpop's CART (Nowok et al. 2016)."
     joint = True
     proper = True
     uses_weights = True
@@ -115,9 +113,7 @@ class Forest(Method):
         out = np.zeros((len(X), len(self._columns)))
         inputs = self._inputs(X)
         width = self._width()
-        for number, (block, donors, forest) in enumerate(
-            zip(self.blocks, self.donors, self.forests, strict=True)
-        ):
+        for number, (block, donors, forest) in enumerate(zip(self.blocks, self.donors, self.forests, strict=True)):
             rows = np.flatnonzero(block.applies(out))
             if forest is not None and len(rows):
                 which, within = rng.uniform(f"tree {number}")[rows], rng.uniform(f"donor {number}")[rows]
@@ -149,9 +145,7 @@ class Forest(Method):
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return the donors' bundles, the rules' ties, and each block's donors and trees."""
         arrays: dict[str, npt.NDArray[Any]] = {"bundles": self.bundles, "guides": np.array([self.guides])}
-        for number, (block, donors, forest) in enumerate(
-            zip(self.blocks, self.donors, self.forests, strict=True)
-        ):
+        for number, (block, donors, forest) in enumerate(zip(self.blocks, self.donors, self.forests, strict=True)):
             arrays[f"{number}.targets"] = np.array(block.targets, dtype=np.int32)
             arrays[f"{number}.donors"] = donors
             for rule, any_of in enumerate(block.conditions):
@@ -168,9 +162,7 @@ class Forest(Method):
         width, number = self._width(), 0
         while f"{number}.targets" in arrays:
             conditions = [k for k in arrays if k.startswith(f"{number}.condition.")]
-            block = Block(
-                _whole(arrays[f"{number}.targets"]), tuple(_whole(arrays[k]) for k in sorted(conditions))
-            )
+            block = Block(_whole(arrays[f"{number}.targets"]), tuple(_whole(arrays[k]) for k in sorted(conditions)))
             donors = arrays[f"{number}.donors"]
             self._check_block(block, donors)
             self.blocks += (block,)

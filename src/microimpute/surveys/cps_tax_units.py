@@ -118,9 +118,7 @@ class CPSTaxUnits(Connector):
             If the file is missing, cut off, a web page or another file.
         """
         if options:
-            raise SurveyError(
-                f"the cps_tax_units connector has no option {next(iter(options))!r}", closest("", ())
-            )
+            raise SurveyError(f"the cps_tax_units connector has no option {next(iter(options))!r}", closest("", ()))
         path = Path(path)
         data = read_file(path).to_native()
         missing = [c for c in REQUIRED if c not in data]
@@ -223,17 +221,11 @@ def _households(units: dict[str, Ints], start: Ints) -> pd.DataFrame:
     columns |= {c: total(units[c]) for c in (*FAMILY, *HOUSEHOLD_ONLY) if c in units}
     columns |= {f"family_{c}": total(units[c], family) for c in FAMILY}
     frame = pd.DataFrame(columns)
-    return frame.astype(
-        {c: "int64[pyarrow]" if frame[c].dtype.kind == "i" else "double[pyarrow]" for c in frame}
-    )
+    return frame.astype({c: "int64[pyarrow]" if frame[c].dtype.kind == "i" else "double[pyarrow]" for c in frame})
 
 
 def _kinds(frame: pd.DataFrame) -> dict[str, Kind]:
-    kinds = {
-        str(c): Kind.SEMICONTINUOUS
-        for c in frame
-        if str(c).removeprefix("family_") in {*FAMILY, *HOUSEHOLD_ONLY}
-    }
+    kinds = {str(c): Kind.SEMICONTINUOUS for c in frame if str(c).removeprefix("family_") in {*FAMILY, *HOUSEHOLD_ONLY}}
     counts = ("tax_units", "persons", "nu18", "family_persons", "family_children")
     return {
         **kinds,

@@ -156,9 +156,7 @@ class SCF(Connector):
         """
         unknown = [o for o in options if o not in self.options]
         if unknown:
-            raise SurveyError(
-                f"the scf connector has no option {unknown[0]!r}", closest(unknown[0], self.options)
-            )
+            raise SurveyError(f"the scf connector has no option {unknown[0]!r}", closest(unknown[0], self.options))
         path = Path(path)
         year = _wave(path, options.get("year"))
         data = _load(path)
@@ -188,14 +186,10 @@ class SCF(Connector):
 def _wave(path: Path, year: int | None) -> int:
     named = [int(y) for y in re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", path.name)]
     if year is None and not named:
-        raise SurveyError(
-            f"{path.name} does not say which year it is of", "Give year=, for example year=2019."
-        )
+        raise SurveyError(f"{path.name} does not say which year it is of", "Give year=, for example year=2019.")
     found = named[0] if year is None else int(year)
     if named and found != named[0]:
-        raise SurveyError(
-            f"{path.name} is of {named[0]}, not of {found}", "Give the other year, or the other file."
-        )
+        raise SurveyError(f"{path.name} is of {named[0]}, not of {found}", "Give the other year, or the other file.")
     if found not in WAVES:
         raise SurveyError(
             f"there is no Survey of Consumer Finances of {found}", f"Waves are {', '.join(map(str, WAVES))}."
@@ -221,9 +215,7 @@ def _load(path: Path) -> pd.DataFrame:
             with archive.open(inside[0]) as handle:
                 return _member(inside[0], handle.read())
     except (zipfile.BadZipFile, zlib.error, EOFError, pa.ArrowInvalid, ValueError) as error:
-        raise SurveyError(
-            f"{path.name} can't be unpacked: {error}", "Get it again; it may be cut off."
-        ) from None
+        raise SurveyError(f"{path.name} can't be unpacked: {error}", "Get it again; it may be cut off.") from None
 
 
 def _member(name: str, content: bytes) -> pd.DataFrame:
@@ -234,9 +226,7 @@ def _member(name: str, content: bytes) -> pd.DataFrame:
 
 
 def _arrow_types(frame: pd.DataFrame) -> pd.DataFrame:
-    table: pd.DataFrame = pa.Table.from_pandas(frame, preserve_index=False).to_pandas(
-        types_mapper=pd.ArrowDtype
-    )
+    table: pd.DataFrame = pa.Table.from_pandas(frame, preserve_index=False).to_pandas(types_mapper=pd.ArrowDtype)
     return table
 
 
@@ -278,9 +268,7 @@ def _add_design(path: Path, data: pd.DataFrame, year: int) -> None:
 def _dollars(path: Path, year: int, median: float, given: int | None) -> int:
     if given is not None:
         return int(given)
-    fits = [
-        d for (wave, d), m in MEDIAN_NET_WORTH.items() if wave == year and abs(median / m - 1) <= TOLERANCE
-    ]
+    fits = [d for (wave, d), m in MEDIAN_NET_WORTH.items() if wave == year and abs(median / m - 1) <= TOLERANCE]
     if len(fits) == 1:
         return fits[0]
     known = ", ".join(f"{m:,} in {d} dollars" for (wave, d), m in MEDIAN_NET_WORTH.items() if wave == year)
@@ -304,18 +292,14 @@ def _notes(data: pd.DataFrame, year: int, dollars: int) -> list[str]:
     if len(data) // IMPLICATES < 3000:  # the smallest wave, 1989, has 3,143
         notes.append(f"a sample of {len(data) // IMPLICATES:,} households, not the published file")
     if (year, dollars) not in MEDIAN_NET_WORTH:
-        notes.append(
-            f"no published median net worth of {year} in {dollars} dollars is known; it was not checked"
-        )
+        notes.append(f"no published median net worth of {year} in {dollars} dollars is known; it was not checked")
     holds = [r for r in parse_all(IDENTITIES) if all(c in data for c in r.columns)]
     for rule in holds:
         broken = int(rule.broken({c: data[c].to_numpy(np.float64) for c in rule.columns}).sum())
         if broken:
             notes.append(f"{broken:,} rows break the identity {rule}")
     left = len(IDENTITIES) - len(holds)
-    notes.append(
-        f"{len(holds)} accounting identities checked" + (f", {left} not: columns missing" if left else "")
-    )
+    notes.append(f"{len(holds)} accounting identities checked" + (f", {left} not: columns missing" if left else ""))
     gaps = {c: int(n) for c, n in data.isna().sum().items() if n}
     notes += [f"{n:,} values of {c} are missing in the file" for c, n in gaps.items()]
     return notes

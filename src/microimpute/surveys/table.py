@@ -49,7 +49,5 @@ class TableFile(Connector):
         """
         unknown = [o for o in options if o not in self.options]
         if unknown:
-            raise SurveyError(
-                f"the table connector has no option {unknown[0]!r}", closest(unknown[0], self.options)
-            )
+            raise SurveyError(f"the table connector has no option {unknown[0]!r}", closest(unknown[0], self.options))
         return Survey(as_frame(Path(path)), source=f"file {Path(path).name}", **options)
