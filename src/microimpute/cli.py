@@ -14,6 +14,7 @@ import click
 from microimpute.errors import MicroImputeError
 
 if TYPE_CHECKING:
+    from microimpute.benchmark.scores import Scores
     from microimpute.recipe import Recipe
 
 __all__ = ["main"]
@@ -224,6 +225,82 @@ def verify(folder: str, donor: str | None, receiver: str | None, workers: int | 
             click.echo("Not reproduced.")
             sys.exit(DIFFERENT)
         click.echo("Reproduced: every file has the recorded hash.")
+
+
+@main.command("benchmark")
+@click.argument("suite", default="quick")
+@click.option("--methods", "methods_", help="Methods instead of the suite's, separated by commas.")
+@click.option("--tasks", "tasks_", help="Tasks instead of the suite's: names or TOML files, separated by commas.")
+@click.option("--seeds", type=click.IntRange(1), help="Instances of each task.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder below which tasks find their files by name.")
+@click.option("--out", default="out/benchmark", show_default=True, type=click.Path(path_type=Path), help="Folder.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; all cores unless given.")
+@click.option("--freeze", type=click.Path(path_type=Path), help="Only write the methods, frozen, to this file.")
+@click.option("--confidential", type=click.Path(path_type=Path), help="SUITE is a task file; use these frozen methods.")
+def benchmark_command(
+    suite: str,
+    methods_: str | None,
+    tasks_: str | None,
+    seeds: int | None,
+    data: Path | None,
+    out: Path,
+    workers: int | None,
+    freeze: Path | None,
+    confidential: Path | None,
+) -> None:
+    """Score methods on a SUITE of tasks (quick, full, or a TOML file); run again to resume."""
+    with _plain_errors():
+        from microimpute.benchmark import confidential as restricted
+        from microimpute.benchmark.runner import run_suite
+        from microimpute.benchmark.suite import Suite
+
+        if confidential is not None:
+            restricted.run_confidential(Path(suite), confidential, out)
+            click.echo(f"Written to {out}. {restricted.RULES}")
+            return
+        chosen = Suite.read(suite).changed(_split(methods_ or ""), _split(tasks_ or ""), seeds)
+        if freeze is not None:
+            restricted.freeze(chosen.contenders, freeze)
+            click.echo(f"Frozen: {', '.join(c.label for c in chosen.contenders)} in {freeze}.")
+            return
+        with _progress() as progress:
+            scores = run_suite(chosen, data=data, out=out, workers=workers, progress=progress)
+        failed = _leaderboard(scores, chosen.title, out)
+    if failed:
+        sys.exit(DIFFERENT)
+
+
+@main.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option("--title", default="Benchmark", show_default=True, help="Title of the pages.")
+@click.option("--out", default="out/benchmark", show_default=True, type=click.Path(path_type=Path), help="Folder.")
+def leaderboard(results: Path, title: str, out: Path) -> None:
+    """Make the pages again from RESULTS, a journal (results.jsonl, or gzipped)."""
+    with _plain_errors():
+        from microimpute.benchmark.journal import read
+        from microimpute.benchmark.scores import Scores
+
+        out.mkdir(parents=True, exist_ok=True)
+        _leaderboard(Scores.of(read(results)), title, out)
+
+
+def _leaderboard(scores: Scores, title: str, out: Path) -> int:
+    """Write both pages, print the Markdown's opening, return the number of failed cells."""
+    from microimpute.benchmark.leaderboard import markdown, summarise
+    from microimpute.benchmark.page import page
+
+    summary = summarise(scores, title)
+    text = markdown(summary)
+    (out / "leaderboard.md").write_text(text, encoding="utf-8")
+    (out / "leaderboard.html").write_text(page(summary), encoding="utf-8")
+    click.echo(text.split("\n## ")[0])
+    for name in ("leaderboard.md", "leaderboard.html"):
+        click.echo(f"  {out / name}")
+    for trouble in summary["troubles"]:
+        click.echo(f"  ! {trouble}", err=True)
+    for left in summary["left_out"]:
+        click.echo(f"  ! not run: {left}", err=True)
+    return len(scores.failed)
 
 
 @main.command()

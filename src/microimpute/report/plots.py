@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["figures"]
+__all__ = ["draw", "figures"]
 
 DONOR, IMPUTED, GRID = "#666666", "#1d5fa6", "#e3e3e3"
 
@@ -55,16 +55,16 @@ def figures(summary: Mapping[str, Any]) -> dict[str, str]:
     """
     drawn = {}
     if summary["headline"]:
-        drawn["headline"] = _draw("headline", 7.6, 3.6, lambda f: _headline(f, summary["headline"]))
+        drawn["headline"] = draw("headline", 7.6, 3.6, lambda f: _headline(f, summary["headline"]))
     if rows := summary["amounts"]:
-        drawn["amounts"] = _draw("amounts", 7.6, 1.1 + 0.3 * len(rows), lambda f: _amounts(f, rows))
+        drawn["amounts"] = draw("amounts", 7.6, 1.1 + 0.3 * len(rows), lambda f: _amounts(f, rows))
     if parts := summary["groups"]:
         height = 1.3 + 0.34 * max(len(p["rows"]) for p in parts)
-        drawn["groups"] = _draw("groups", 7.6, height, lambda f: _groups(f, parts))
+        drawn["groups"] = draw("groups", 7.6, height, lambda f: _groups(f, parts))
     return drawn
 
 
-def _draw(name: str, width: float, height: float, paint: Callable[[Figure], None]) -> str:
+def draw(name: str, width: float, height: float, paint: Callable[[Figure], None]) -> str:
     """Draw one figure, the same on every machine whatever the user's matplotlib settings."""
     import matplotlib as mpl
     from matplotlib.figure import Figure

@@ -1,0 +1,1 @@
+"""The benchmark: cells of task × method × seed, scores, ranks, pages."""

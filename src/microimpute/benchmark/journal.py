@@ -1,0 +1,117 @@
+"""The journal of a benchmark: one JSON line per finished cell, appended and never changed."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import microimpute
+from microimpute.benchmark.suite import Cell
+from microimpute.errors import BenchmarkError
+
+__all__ = ["Journal", "identity", "read", "versions"]
+
+#: Parts of the package that don't change a result.
+_SILENT = ("report", "cli.py", "say.py", "benchmark/leaderboard.py", "benchmark/page.py", "benchmark/ranking.py")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return versions of what results may depend on, and a hash of the package's own code."""
+    out = {"python": platform.python_version(), "microimpute": microimpute.__version__, "code": _code()}
+    for name in ("numpy", "pandas", "scipy", "scikit-learn"):
+        try:
+            out[name] = version(name)
+        except PackageNotFoundError:  # pragma: no cover (all four are dependencies)
+            out[name] = "absent"
+    return out
+
+
+def _code() -> str:
+    root = Path(microimpute.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if not name.startswith(_SILENT):
+            digest.update(name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def identity(cell: Cell, data_hash: str) -> dict[str, Any]:
+    """Return what makes a cell the same cell: resuming skips those whose identity is in the journal."""
+    return {
+        "task": cell.task,
+        "arm": cell.arm,
+        "seed": cell.seed,
+        "label": cell.contender.label,
+        "method": cell.contender.method,
+        "settings": dict(cell.contender.settings),
+        "draws": cell.draws,
+        "fits": cell.fits,
+        "data": data_hash,
+        "code": versions()["code"],
+    }
+
+
+def _key(said: Mapping[str, Any]) -> str:
+    names = ("task", "arm", "seed", "label", "method", "settings", "draws", "fits", "data", "code")
+    return json.dumps([said[name] for name in names], sort_keys=True)
+
+
+class Journal:
+    """Results on disk.
+
+    Parameters
+    ----------
+    path
+        ``results.jsonl``; made if it does not exist. A last line that was cut off by a kill is removed, and
+        `cut` says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.cut = False
+        self.records: dict[str, dict[str, Any]] = {}
+        if path.exists():
+            content = path.read_bytes()
+            whole = content[: content.rfind(b"\n") + 1]
+            self.cut = len(whole) < len(content)
+            if self.cut:
+                path.write_bytes(whole)
+            self.records = {_key(r): r for r in read(path)}
+
+    def find(self, said: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a finished cell's record; failed ones are tried again."""
+        record = self.records.get(_key(said))
+        return None if record is None or record["status"] == "failed" else record
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Append one record; it is on disk when this returns."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, allow_nan=False) + "\n")
+        self.records[_key(record)] = record
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Read a journal, plain or gzipped.
+
+    Raises
+    ------
+    BenchmarkError
+        If it is not one.
+    """
+    try:
+        text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
+        records = [json.loads(line) for line in text.splitlines()]
+        for record in records:
+            _key(record), record["status"], record["values"]
+    except (OSError, EOFError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+        raise BenchmarkError(f"{path} is not a benchmark's results: {error}", "Give a results.jsonl.") from None
+    return records

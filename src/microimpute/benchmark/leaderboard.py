@@ -1,0 +1,275 @@
+"""The leaderboard: scores summed up as one plain dict, and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from microimpute.benchmark.ranking import Ranking, interval, rank
+from microimpute.benchmark.scores import FLOOR, Scores
+from microimpute.benchmark.suite import NULL, ORACLE
+from microimpute.metrics.base import FAMILIES, audits, metrics
+
+__all__ = ["markdown", "summarise"]
+
+Row = dict[str, Any]
+
+
+def summarise(scores: Scores, title: str) -> dict[str, Any]:
+    """Put everything that a page shows into one plain dict.
+
+    Parameters
+    ----------
+    scores
+        Of at least one method on one task.
+    title
+        Of the page.
+
+    Returns
+    -------
+    dict
+        ``title, made_from, verdict, families, headline, better, tasks, kinds, costs, audits, troubles, left_out,
+        undefined, metrics``; numbers as float or None.
+    """
+    ranking = rank(scores)
+    families = [f for f in FAMILIES if f in set(scores.frame["family"])]
+    return {
+        "title": title,
+        "made_from": _made_from(scores),
+        "verdict": ranking.why,
+        "floor": FLOOR,
+        "families": families,
+        "headline": _headline(scores, ranking, families),
+        "better": _square(ranking.better),
+        "tasks": _tasks(scores, families),
+        "kinds": _kinds(scores, families),
+        "costs": _costs(scores),
+        "audits": _audit_rows(scores),
+        "troubles": _troubles(scores),
+        "left_out": [f"{task}: {why}" for task, why in scores.left_out.items()],
+        "undefined": _undefined(scores),
+        "metrics": _metric_rows(scores),
+    }
+
+
+def _made_from(scores: Scores) -> Row:
+    cells = scores.cells
+    arms = cells.groupby("task")["arm"].unique().map(sorted)
+    return {
+        "cells": len(cells),
+        "tasks": {str(t): list(a) for t, a in arms.items()},
+        "seeds": int(cells["seed"].nunique()),
+        "methods": scores.methods,
+    }
+
+
+def _headline(scores: Scores, ranking: Ranking, families: list[str]) -> list[Row]:
+    head = scores.headline()
+    spans = interval(scores)
+    rows = []
+    for method in ranking.table.index:
+        place, own = ranking.table.loc[method], head.loc[method]
+        rows.append(
+            {
+                "method": method,
+                "skill": {f: _plain(own[f]) for f in families},
+                "span": {f: [_plain(v) for v in spans[f].loc[method]] for f in (*families, "mean")},
+                "mean": _plain(own["mean"]),
+                "worst": _plain(own["worst"]),
+                "worst_family": own["worst family"],
+                "rank": _plain(place["mean_rank"]),
+                "rank_span": [_plain(place["low"]), _plain(place["high"])],
+                "p_best": _plain(place["p_best"]),
+                "without": [int(place["best_without"]), int(place["worst_without"])],
+            }
+        )
+    return rows
+
+
+def _square(better: pd.DataFrame) -> Row:
+    return {str(a): {str(b): _plain(better.loc[a, b]) for b in better.columns if a != b} for a in better.index}
+
+
+def _tasks(scores: Scores, families: list[str]) -> list[Row]:
+    table = scores.families().groupby(["task", "arm", "method"]).mean().reindex(columns=families)
+    track = scores.cells.drop_duplicates("task").set_index("task")["track"]
+    rows = []
+    for place, part in table.groupby(level=["task", "arm"]):
+        task, arm = map(str, place)
+        skills = part.droplevel(["task", "arm"])
+        order = skills.mean(axis=1).sort_values(ascending=False)
+        methods = [{"method": m, "skill": _by_family(skills, m), "mean": _plain(order[m])} for m in order.index]
+        rows.append({"track": str(track[task]), "task": task, "arm": arm, "methods": methods})
+    return sorted(rows, key=lambda row: (row["track"], row["task"], row["arm"]))
+
+
+def _by_family(skills: pd.DataFrame, method: Any) -> dict[str, float | None]:
+    return {str(family): _plain(skills.at[method, family]) for family in skills.columns}
+
+
+def _kinds(scores: Scores, families: list[str]) -> list[Row]:
+    table = scores.by_kind().reindex(columns=families)
+    out = []
+    for kind, part in table.groupby(level="kind"):
+        skills = part.droplevel("kind")
+        out.append({"kind": kind, "methods": [{"method": m, "skill": _by_family(skills, m)} for m in skills.index]})
+    return out
+
+
+def _costs(scores: Scores) -> list[Row]:
+    own = scores.cells[scores.cells["method"].isin(scores.methods)]
+    return [
+        {
+            "method": method,
+            "seconds": _plain(part["seconds"].median()),
+            "longest": _plain(part["seconds"].max()),
+            "peak": _plain(part["peak_mb"].max()),
+        }
+        for method, part in own.groupby("method")
+    ]
+
+
+def _audit_rows(scores: Scores) -> list[Row]:
+    if scores.audits.empty:
+        return []
+    table = scores.audits.groupby(["method", "audit", "figure"])["value"].mean()
+    named = {name: cls.summary for name, cls in audits().items()}
+    found = sorted({(audit, figure) for _, audit, figure in table.index})
+    methods = [NULL, *scores.methods]
+    return [
+        {
+            "audit": audit if audit == figure or not figure else f"{audit}, {figure}",
+            "summary": named.get(audit, ""),
+            "values": {m: _plain(table.get((m, audit, figure))) for m in methods},
+        }
+        for audit, figure in found
+    ]
+
+
+def _troubles(scores: Scores) -> list[str]:
+    bad = scores.cells[scores.cells["status"] != "ok"]
+    table = bad.groupby(["method", "task", "arm", "status", "reason"]).size().reset_index(name="cells")
+    return [
+        f"{row.method} on {row.task}/{row.arm}: {row.status} ({row.reason}), {row.cells} cells"
+        for row in table.itertuples()
+    ]
+
+
+def _undefined(scores: Scores) -> list[str]:
+    by_metric: dict[str, list[str]] = {}
+    for task, metric in scores.undefined:
+        by_metric.setdefault(metric, []).append(task)
+    return [f"{metric}: {', '.join(found)}" for metric, found in sorted(by_metric.items())]
+
+
+def _metric_rows(scores: Scores) -> list[Row]:
+    """Return each metric's anchors and each method's mean skill, worst ones as they are."""
+    own = scores.frame[~scores.frame["method"].isin([NULL, ORACLE])]
+    table = own.groupby(["metric", "method"])["skill"].mean().unstack("method")
+    rows = []
+    for name, cls in sorted(metrics().items(), key=lambda item: (FAMILIES.index(item[1].family), item[0])):
+        skill = {m: _plain(table[m].get(name)) for m in table.columns} if name in table.index else {}
+        anchor = "oracle" if cls.anchored else "null only, unless the sampler is known"
+        facts = {"name": name, "family": cls.family, "summary": cls.summary, "anchor": anchor, "matters": cls.matters}
+        rows.append(facts | {"skill": skill})
+    return rows
+
+
+def _plain(value: Any) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def markdown(summary: Mapping[str, Any]) -> str:
+    """Write a summary as Markdown."""
+    return "\n".join([*_opening(summary), *_drill_down(summary), *_small_print(summary)]) + "\n"
+
+
+def _opening(summary: Mapping[str, Any]) -> list[str]:
+    made, families = summary["made_from"], summary["families"]
+    lines = [f"# {summary['title']}", ""]
+    lines += [f"{len(made['tasks'])} tasks, {made['seeds']} seeds, {made['cells']} cells. **{summary['verdict']}**", ""]
+    lines += [
+        f"Skill: 0 is a weighted shuffle of donor rows that ignores the predictors, 1 the truth itself; negative is "
+        f"worse than ignoring the predictors (in means no worse than {summary['floor']:g}). In brackets: 95% "
+        "bootstrap intervals over tasks and seeds.",
+        "",
+    ]
+    head = ["method", *families, "mean", "worst family", "mean rank", "P(best)", "rank without one task"]
+    rows = []
+    for row in summary["headline"]:
+        skills = [_with_span(row["skill"][f], row["span"][f]) for f in families]
+        without = "–".join(str(w) for w in dict.fromkeys(row["without"]))
+        rows.append(
+            [
+                *(row["method"], *skills, _with_span(row["mean"], row["span"]["mean"])),
+                *(f"{_text(row['worst'])} ({row['worst_family']})", _with_span(row["rank"], row["rank_span"])),
+                *(_text(row["p_best"]), without),
+            ]
+        )
+    lines += _table(head, rows)
+    methods = list(summary["better"])
+    if len(methods) > 1:
+        lines += ["", "## Probability that the row's method ranks above the column's", ""]
+        lines += _table(["", *methods], [[a, *(_text(summary["better"][a].get(b)) for b in methods)] for a in methods])
+    return lines
+
+
+def _drill_down(summary: Mapping[str, Any]) -> list[str]:
+    families = summary["families"]
+    lines = ["", "## By task", ""]
+    rows = [
+        [task["track"], f"{task['task']}, {task['arm']}", m["method"]]
+        + [_text(m["skill"][f]) for f in families]
+        + [_text(m["mean"])]
+        for task in summary["tasks"]
+        for m in task["methods"]
+    ]
+    lines += _table(["track", "task, arm", "method", *families, "mean"], rows)
+    lines += ["", "## By kind of variable", ""]
+    rows = [
+        [kind["kind"], m["method"], *(_text(m["skill"][f]) for f in families)]
+        for kind in summary["kinds"]
+        for m in kind["methods"]
+    ]
+    lines += _table(["kind", "method", *families], rows)
+    methods = summary["made_from"]["methods"]
+    lines += ["", "## By metric (mean skill, not cut at the bottom)", ""]
+    rows = [
+        [m["family"], m["name"], *(_text(m["skill"].get(x)) for x in methods), m["summary"]] for m in summary["metrics"]
+    ]
+    return lines + _table(["family", "metric", *methods, "what it is"], rows)
+
+
+def _small_print(summary: Mapping[str, Any]) -> list[str]:
+    lines = ["", "## Cost", ""]
+    rows = [[c["method"], _text(c["seconds"]), _text(c["longest"]), _text(c["peak"], 0)] for c in summary["costs"]]
+    lines += _table(["method", "median seconds per cell", "longest", "peak MB of its process"], rows)
+    if summary["audits"]:
+        methods = list(summary["audits"][0]["values"])
+        lines += ["", "## Beside the score: copies and privacy", ""]
+        rows = [[a["audit"], *(_text(a["values"][m]) for m in methods), a["summary"]] for a in summary["audits"]]
+        lines += _table(["figure", *methods, "what it is"], rows)
+    for title, key in (
+        ("Cells that failed or stand behind a gate", "troubles"),
+        ("Tasks that did not run", "left_out"),
+        ("Metrics that are not defined for a task's kinds of variables", "undefined"),
+    ):
+        lines += ["", f"## {title}", "", *([f"- {line}" for line in summary[key]] or ["None."])]
+    return lines
+
+
+def _text(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _with_span(value: float | None, span: Iterable[float | None]) -> str:
+    low, high = span
+    return _text(value) if low is None else f"{_text(value)} [{_text(low, 2)}, {_text(high, 2)}]"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [f"| {' | '.join(row)} |" for row in [head, *rows]]
+    return [lines[0], "|" + "---|" * len(head), *lines[1:]]

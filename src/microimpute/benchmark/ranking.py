@@ -1,0 +1,173 @@
+"""Ranks with honest uncertainty: a hierarchical bootstrap over tasks and their instances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from microimpute.benchmark.scores import Scores
+
+__all__ = ["Ranking", "interval", "rank"]
+
+FloatArray = npt.NDArray[np.float64]
+
+#: A winner is declared only from this probability on, with all tasks and without any one of them.
+SURE = 0.95
+#: Fewest tasks from which a winner is declared.
+ENOUGH = 5
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Who is better, and how sure that is.
+
+    Attributes
+    ----------
+    table
+        Per method: ``mean_rank`` with ``low`` and ``high`` (95% interval), ``p_best``, ``best_without`` and
+        ``worst_without`` (range of its rank by mean rank when one task is left out).
+    better
+        Probability that the row's method has a smaller mean rank than the column's.
+    winner
+        Label, or None when the data don't separate the methods.
+    why
+        One sentence on the winner, or on why there is none.
+    """
+
+    table: pd.DataFrame
+    better: pd.DataFrame
+    winner: str | None
+    why: str
+
+
+def rank(scores: Scores, resamples: int = 1000, seed: int = 0) -> Ranking:
+    """Rank methods by their mean over families, task by task.
+
+    Tasks (with all their arms) are drawn with replacement, then within each arm the seeds: a seed is a new division
+    of the households into donors and receivers, or a new population, so it carries the error of households.
+
+    Parameters
+    ----------
+    scores
+        Of at least one method.
+    resamples
+        Number of bootstrap resamples.
+    seed
+        Of the bootstrap.
+    """
+    value = scores.families().mean(axis=1).unstack("method")
+    methods = list(value.columns)
+    instances = [
+        [arm.to_numpy() for _, arm in by_task.groupby(level="arm")] for _, by_task in value.groupby(level="task")
+    ]
+    names = [str(name) for name, _ in value.groupby(level="task")]
+    rng = np.random.default_rng(seed)
+    drawn = _bootstrap(instances, resamples, rng)
+    own = _mean_ranks([[arm.mean(axis=0) for arm in arms] for arms in instances])
+    without = [_leave_out(instances, k, resamples, seed) for k in range(len(instances))] if len(names) > 1 else []
+    table = _table(methods, own, drawn, [mean for mean, _ in without])
+    better = pd.DataFrame((drawn[:, :, None] < drawn[:, None, :]).mean(axis=0), index=methods, columns=methods)
+    winner, why = _winner(methods, drawn, dict(zip(names, [d for _, d in without], strict=False)))
+    return Ranking(table.sort_values("mean_rank"), better, winner, why)
+
+
+def _mean_ranks(arms_of_tasks: list[list[FloatArray]]) -> FloatArray:
+    """Return the mean over tasks of the mean over arms of ranks (1 is best, ties share), shape (methods,)."""
+    from scipy.stats import rankdata
+
+    return np.asarray(np.mean([np.mean([rankdata(-arm) for arm in arms], axis=0) for arms in arms_of_tasks], axis=0))
+
+
+def _bootstrap(instances: list[list[FloatArray]], resamples: int, rng: np.random.Generator) -> FloatArray:
+    """Return mean ranks, shape (resamples, methods)."""
+    out = []
+    for _ in range(resamples):
+        tasks = rng.integers(len(instances), size=len(instances))
+        means = [[arm[rng.integers(len(arm), size=len(arm))].mean(axis=0) for arm in instances[t]] for t in tasks]
+        out.append(_mean_ranks(means))
+    return np.array(out)
+
+
+def _leave_out(instances: list[list[FloatArray]], k: int, resamples: int, seed: int) -> tuple[FloatArray, FloatArray]:
+    rest = instances[:k] + instances[k + 1 :]
+    drawn = _bootstrap(rest, resamples, np.random.default_rng([seed, k]))
+    return _mean_ranks([[arm.mean(axis=0) for arm in arms] for arms in rest]), drawn
+
+
+def _table(methods: list[str], own: FloatArray, drawn: FloatArray, without: list[FloatArray]) -> pd.DataFrame:
+    from scipy.stats import rankdata
+
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    places = np.array([rankdata(w, method="min") for w in (without or [own])])
+    return pd.DataFrame(
+        {
+            "mean_rank": own,
+            "low": low,
+            "high": high,
+            "p_best": _p_best(drawn),
+            "best_without": places.min(axis=0).astype(int),
+            "worst_without": places.max(axis=0).astype(int),
+        },
+        index=pd.Index(methods, name="method"),
+    )
+
+
+def _p_best(drawn: FloatArray) -> FloatArray:
+    """Return the probability of the least mean rank; ties share it."""
+    least = drawn == drawn.min(axis=1, keepdims=True)
+    return np.asarray((least / least.sum(axis=1, keepdims=True)).mean(axis=0))
+
+
+def _winner(methods: list[str], drawn: FloatArray, without: dict[str, FloatArray]) -> tuple[str | None, str]:
+    chance = _p_best(drawn)
+    best = int(np.argmax(chance))
+    if len(methods) == 1:
+        return None, "There is only one method."
+    if len(without) < ENOUGH:
+        return None, f"{max(len(without), 1)} tasks are too few to declare a winner; it takes {ENOUGH}."
+    if chance[best] < SURE:
+        return (
+            None,
+            f"The data do not separate the methods: {methods[best]} is best with probability {chance[best]:.2f}.",
+        )
+    for task, alone in without.items():
+        if _p_best(alone)[best] < SURE:
+            return None, f"The data do not separate the methods: without {task}, {methods[best]} is not surely best."
+    return methods[best], f"{methods[best]} is best with probability {chance[best]:.2f}, and without any one task."
+
+
+def interval(scores: Scores, resamples: int = 1000, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """Return 95% bootstrap intervals of each method's skill, by family and of their mean.
+
+    Returns
+    -------
+    dict
+        Family, or ``"mean"`` → frame with columns ``low`` and ``high``, a row per method.
+    """
+    families = scores.families()
+    out = {}
+    for name, column in [*families.items(), ("mean", families.mean(axis=1))]:
+        value = column.unstack("method")
+        tasks = [[a.to_numpy() for _, a in t.groupby(level="arm")] for _, t in value.groupby(level="task")]
+        rng = np.random.default_rng(seed)
+        drawn = []
+        for _ in range(resamples):
+            chosen = [tasks[t] for t in rng.integers(len(tasks), size=len(tasks))]
+            drawn.append(_without_gaps(np.array([_redrawn(arms, rng) for arms in chosen])))
+        low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+        out[str(name)] = pd.DataFrame({"low": low, "high": high}, index=value.columns)
+    return out
+
+
+def _redrawn(arms: list[FloatArray], rng: np.random.Generator) -> FloatArray:
+    """Return the mean over arms of the mean over redrawn seeds, shape (methods,)."""
+    return np.asarray(np.mean([a[rng.integers(len(a), size=len(a))].mean(axis=0) for a in arms], axis=0))
+
+
+def _without_gaps(means: FloatArray) -> FloatArray:
+    """Average over tasks, leaving out those that have no such family, shape (methods,)."""
+    known = np.isfinite(means)
+    return np.asarray(np.where(known, means, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))

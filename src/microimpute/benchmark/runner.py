@@ -1,0 +1,135 @@
+"""benchmark: tasks × methods × seeds, over all cores, resumed where it was interrupted."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from microimpute.benchmark.cell import run_cell
+from microimpute.benchmark.journal import Journal, identity, versions
+from microimpute.benchmark.own_task import find_task
+from microimpute.benchmark.scores import Scores
+from microimpute.benchmark.suite import Cell, Contender, Suite
+from microimpute.errors import BenchmarkError
+
+__all__ = ["benchmark", "run_suite"]
+
+Progress = Callable[[str, float], None]
+
+
+def benchmark(
+    tasks: Sequence[str] = ("scf_sample", "wealth_simulator"),
+    methods: Sequence[str | Contender] = ("forest", "hotdeck"),
+    seeds: int = 5,
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    workers: int | None = None,
+) -> Scores:
+    """Score methods on tasks.
+
+    Parameters
+    ----------
+    tasks
+        Names; see ``microimpute.tasks.base.tasks()``.
+    methods
+        Names, or `Contender` with settings and a label.
+    seeds
+        Instances of each task.
+    data
+        Folder below which tasks find their files by name.
+    out
+        Folder for the journal, so that an interrupted call resumes; nothing is written without it.
+    workers
+        Processes; default: all cores. Results don't depend on it.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    BenchmarkError
+        If a task or method does not exist or a file is missing.
+    """
+    contenders = tuple(m if isinstance(m, Contender) else Contender(m, m) for m in methods)
+    suite = Suite("benchmark", tuple(tasks), contenders, seeds=seeds)
+    return run_suite(suite, data=data, out=out, workers=workers)
+
+
+def run_suite(
+    suite: Suite,
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Scores:
+    """Run a suite; finished cells of an earlier run into the same folder are taken from its journal.
+
+    Tasks whose files are not there are left out and listed in `Scores.left_out`.
+    """
+    from joblib import Parallel, cpu_count, delayed, parallel_config
+
+    tell = progress or (lambda step, share: None)
+    folder = None if data is None else Path(data)
+    if folder is not None and not folder.is_dir():
+        raise BenchmarkError(f"the data folder {folder} does not exist", "Give --data DIR.")
+    hashes, left_out = _hashes(suite, folder)
+    if not hashes:
+        raise BenchmarkError("no task can run: " + "; ".join(left_out.values()), "Give --data DIR with the files.")
+    journal = _journal(out)
+    if journal is not None and journal.cut:
+        tell("the journal's last line was cut off and is made again", 0.0)
+    cells = [c for c in suite.cells() if c.task in hashes]
+    done: list[dict[str, Any]] = []
+    waiting: list[Cell] = []
+    for cell in cells:
+        found = journal.find(identity(cell, hashes[cell.task])) if journal is not None else None
+        done.append(found) if found is not None else waiting.append(cell)
+    if done:
+        tell(f"{len(done)} of {len(cells)} cells are in the journal already", len(done) / len(cells))
+    with parallel_config(backend="loky", inner_max_num_threads=1):  # threads of many workers would fight for cores
+        run = Parallel(n_jobs=workers or cpu_count(), return_as="generator_unordered", batch_size=1)
+    results: Iterable[dict[str, Any]] = run(
+        delayed(_one)(cell, folder, suite.limit, hashes[cell.task]) for cell in waiting
+    )
+    for record in results:
+        if journal is not None:
+            journal.add(record)
+        done.append(record)
+        tell(_line(record), len(done) / len(cells))
+    return Scores.of(done, left_out)
+
+
+def _one(cell: Cell, data: Path | None, limit: float, data_hash: str) -> dict[str, Any]:
+    stamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    said = identity(cell, data_hash) | {"track": find_task(cell.task).track, "at": stamp, "versions": versions()}
+    return said | run_cell(cell, data, limit)
+
+
+def _hashes(suite: Suite, data: Path | None) -> tuple[dict[str, str], dict[str, str]]:
+    hashes: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    for name in suite.tasks:
+        try:
+            hashes[name] = find_task(name).data_hash(data)
+        except BenchmarkError as error:
+            left_out[name] = error.problem
+    return hashes, left_out
+
+
+def _journal(out: str | Path | None) -> Journal | None:
+    if out is None:
+        return None
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Journal(folder / "results.jsonl")
+
+
+def _line(record: dict[str, Any]) -> str:
+    where = f"{record['task']}/{record['arm']} seed {record['seed']} {record['label']}"
+    told = "" if record["status"] == "ok" else f": {record['status']}, {record['reason']}"
+    return f"{where} {record.get('seconds', 0):.1f} s{told}"

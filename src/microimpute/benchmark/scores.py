@@ -1,0 +1,182 @@
+"""Scores: errors of all cells as one tidy table, and skill between the anchors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from microimpute.benchmark.suite import NULL, ORACLE
+from microimpute.metrics.base import FAMILIES, metrics
+
+__all__ = ["FLOOR", "Scores", "mean_skill", "with_skill"]
+
+#: In means, a skill counts as no worse than this; tables show it as it is.
+FLOOR = -1.0
+
+#: Columns that name one instance of one metric for one target.
+PLACE = ["task", "arm", "metric", "target"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a benchmark found.
+
+    Attributes
+    ----------
+    frame
+        One row per cell, metric and target: ``track, task, arm, seed, method, metric, family, target, kind, value,
+        skill, informative, counted``; see `with_skill`.
+    cells
+        One row per cell: ``track, task, arm, seed, method, status, reason, seconds, peak_mb, donors, receivers`` and
+        its gates.
+    audits
+        One row per cell and audit figure: ``task, arm, seed, method, audit, figure, value``.
+    left_out
+        Task → why it did not run.
+    undefined
+        (task, metric) pairs without any value: the metric is not defined for the task's kinds.
+    """
+
+    frame: pd.DataFrame = field(repr=False)
+    cells: pd.DataFrame = field(repr=False)
+    audits: pd.DataFrame = field(repr=False)
+    left_out: Mapping[str, str]
+    undefined: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, records: Iterable[dict[str, Any]], left_out: Mapping[str, str] | None = None) -> Scores:
+        """Make scores from records of cells."""
+        records = sorted(records, key=lambda r: (r["task"], r["arm"], r["seed"], r["label"]))
+        frame = with_skill(pd.DataFrame(_values(records), columns=_COLUMNS))
+        cells = pd.DataFrame([_cell(r) for r in records])
+        audits = pd.DataFrame(_audits(records), columns=["task", "arm", "seed", "method", "audit", "figure", "value"])
+        scored = set(zip(frame["task"], frame["metric"], strict=True))
+        names = {r["task"] for r in records}
+        undefined = tuple((t, m) for t in sorted(names) for m in metrics() if (t, m) not in scored)
+        return cls(frame, cells, audits, dict(left_out or {}), undefined)
+
+    @property
+    def methods(self) -> list[str]:
+        """Labels of the methods, without the anchors."""
+        return sorted(set(self.cells["method"]) - {NULL, ORACLE})
+
+    @property
+    def failed(self) -> pd.DataFrame:
+        """Cells that failed."""
+        return self.cells[self.cells["status"] == "failed"]
+
+    def families(self) -> pd.DataFrame:
+        """Return each method's skill by instance and family, see `mean_skill`.
+
+        A failed cell, and one whose draws are missing, has `FLOOR` in every family that the instance has.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index (task, arm, seed, method), a column per family; NaN where the instance has no such metric.
+        """
+        table = mean_skill(self.frame, [*INSTANCE, "method", "family"]).unstack("family")
+        table = table.reindex(columns=[f for f in FAMILIES if f in table.columns])
+        has = table.groupby(INSTANCE).max().notna()
+        index = pd.MultiIndex.from_frame(self.cells[[*INSTANCE, "method"]])
+        table = table.reindex(index)
+        lacking = table.isna() & has.reindex(index.droplevel("method")).fillna(False).set_axis(index)
+        return table.mask(lacking, FLOOR).drop(index=[NULL, ORACLE], level="method", errors="ignore")
+
+    def headline(self) -> pd.DataFrame:
+        """Return each method's mean skill by family over tasks, their mean, and its worst family."""
+        families = self.families().groupby(["task", "arm", "method"]).mean().groupby("method").mean()
+        out = families.copy()
+        out["mean"] = families.mean(axis=1)
+        out["worst"] = families.min(axis=1)
+        out["worst family"] = families.idxmin(axis=1)
+        return out.sort_values("mean", ascending=False)
+
+    def by_kind(self) -> pd.DataFrame:
+        """Return each method's skill by kind of target and family."""
+        own = self.frame[self.frame["target"] != ""]
+        own = own[~own["method"].isin([NULL, ORACLE])]
+        return mean_skill(own, ["kind", "method", "family"]).unstack("family")
+
+
+INSTANCE = ["task", "arm", "seed"]
+_COLUMNS = ["track", *INSTANCE, "method", "metric", "family", "target", "kind", "value"]
+
+
+def _values(records: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    family = {name: cls.family for name, cls in metrics().items()}
+    return [
+        (r["track"], r["task"], r["arm"], r["seed"], r["label"], m, family[m], t, r["kinds"].get(t, "bundle"), v)
+        for r in records
+        for m, found in r["values"].items()
+        if m in family
+        for t, v in found.items()
+    ]
+
+
+def _cell(record: Mapping[str, Any]) -> dict[str, Any]:
+    own = {name: record[name] for name in ("track", "task", "arm", "seed")}
+    rest = {name: record.get(name) for name in ("status", "reason", "seconds", "peak_mb")}
+    whole: dict[str, Any] = own | {"method": record["label"]} | rest | record["rows"] | record.get("gates", {})
+    return whole
+
+
+def _audits(records: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [
+        (r["task"], r["arm"], r["seed"], r["label"], audit, figure, value)
+        for r in records
+        for audit, found in r.get("audits", {}).items()
+        for figure, value in found.items()
+    ]
+
+
+def with_skill(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add skill between the anchors.
+
+    ``skill = (null − value) / max(null − oracle, matters)``, where null and oracle are means over seeds. Where a
+    metric has no oracle on a task (scores of conditional distributions without a true sampler), the oracle is taken
+    as 0: skill is then the share of the null's score that a method does away with, and 1 can't be reached.
+
+    Where null and oracle are less than `Metric.matters`, or less than two standard errors of the null's mean over
+    seeds, apart, the place is not ``informative``: the null is as good as can be (a shuffle of donor rows has right
+    margins when donors and receivers are alike), nobody can show skill, but a method can still do harm. ``counted``
+    is the skill where it is informative, elsewhere the harm, ``(null + matters − value) / matters`` where that is
+    below zero; neither counts below `FLOOR` or above 1, which is the truth itself.
+    """
+    matters = {name: cls.matters for name, cls in metrics().items()}
+    anchor = frame.groupby([*PLACE, "method"])["value"].mean().unstack("method")
+    anchor = anchor.reindex(columns=[NULL, ORACLE]).rename(columns={NULL: "null", ORACLE: "oracle"})
+    anchor["error"] = frame[frame["method"] == NULL].groupby(PLACE)["value"].sem()
+    out = frame.merge(anchor, left_on=PLACE, right_index=True, how="left")
+    least = out["metric"].map(matters)
+    gap = out["null"] - out["oracle"].fillna(0.0)
+    out["skill"] = (out["null"] - out["value"]) / np.maximum(gap, least)
+    out["informative"] = gap >= np.maximum(least, 2 * out["error"].fillna(0.0))
+    harm = np.minimum((out["null"] + least - out["value"]) / least, 0.0)
+    out["counted"] = out["skill"].where(out["informative"], harm).clip(FLOOR, 1.0)
+    return out
+
+
+def mean_skill(frame: pd.DataFrame, by: list[str]) -> pd.Series[float]:
+    """Average skill: over targets, then over metrics, where it is informative, less the mean harm elsewhere.
+
+    Parameters
+    ----------
+    frame
+        As `with_skill` returns.
+    by
+        Columns to keep.
+
+    Returns
+    -------
+    pandas.Series
+        Indexed by those columns, at least `FLOOR`; NaN where nothing is informative.
+    """
+    skill = frame[frame["informative"]].groupby([*by, "metric"])["counted"].mean().groupby(by).mean()
+    harm = frame["counted"].where(~frame["informative"], 0.0)
+    harmed = harm.groupby([frame[c] for c in (*by, "metric")]).mean().groupby(by).mean()
+    return (skill.reindex(harmed.index) + harmed).clip(lower=FLOOR)

@@ -1,0 +1,185 @@
+"""Suites: which tasks, methods and seeds, and the cells that they make."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from microimpute.benchmark.own_task import find_task
+from microimpute.errors import BenchmarkError, closest
+from microimpute.methods.base import method, methods
+from microimpute.tasks.base import tasks
+
+__all__ = ["NULL", "ORACLE", "STOCK", "Cell", "Contender", "Suite"]
+
+#: Labels of the two anchors; no method may be called so.
+NULL = "null"
+ORACLE = "oracle"
+
+#: The method that is the null: whole donor rows at random in proportion to weight, whatever the predictors.
+NULL_METHOD = "shuffle"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A method with settings, under a label."""
+
+    label: str
+    method: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method on one instance of one task."""
+
+    task: str
+    arm: str
+    seed: int
+    contender: Contender
+    draws: int
+    fits: int
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What is run.
+
+    Attributes
+    ----------
+    title
+        For the page.
+    tasks
+        Names of tasks.
+    contenders
+        Methods; null and oracle are added by themselves.
+    seeds
+        Number of instances of each task, from 0.
+    draws
+        Joint draws per receiver row.
+    fits
+        Donor resamples; each gives ``draws / fits`` draws.
+    arms
+        Which arms of the tasks; None for all that they have.
+    limit
+        Seconds that a cell's fits and draws may take; a gate.
+    """
+
+    title: str
+    tasks: tuple[str, ...]
+    contenders: tuple[Contender, ...]
+    seeds: int = 5
+    draws: int = 20
+    fits: int = 5
+    arms: tuple[str, ...] | None = None
+    limit: float = 600.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("seeds", 1), ("draws", 2), ("fits", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise BenchmarkError(f"{name} is {value!r}", f"Give a whole number of at least {least}.")
+        if self.draws % self.fits:
+            raise BenchmarkError(f"{self.draws} draws can't come from {self.fits} fits", "Choose a multiple of fits.")
+        labels = [c.label for c in self.contenders]
+        for label in labels:
+            if labels.count(label) > 1 or label in (NULL, ORACLE):
+                raise BenchmarkError(f"the label {label!r} is taken", "Give each method a label of its own.")
+        for name in self.tasks:
+            find_task(name)
+        for contender in self.contenders:
+            method(contender.method, contender.settings)
+
+    def cells(self) -> list[Cell]:
+        """List all cells, anchors first on each instance."""
+        anchors = (Contender(NULL, NULL_METHOD), Contender(ORACLE, ORACLE))
+        return [
+            Cell(name, arm, seed, contender, self.draws, self.fits)
+            for name in self.tasks
+            for arm in find_task(name).arms
+            if self.arms is None or arm in self.arms
+            for seed in range(self.seeds)
+            for contender in (*anchors, *self.contenders)
+        ]
+
+    def changed(
+        self, methods: Sequence[str] | None = None, tasks: Sequence[str] | None = None, seeds: int | None = None
+    ) -> Suite:
+        """Return the suite with other methods, tasks or seeds."""
+        changes: dict[str, Any] = {}
+        if methods:
+            known = {c.label: c for c in self.contenders}
+            changes["contenders"] = tuple(known.get(m, Contender(m, m)) for m in methods)
+        if tasks:
+            changes["tasks"] = tuple(tasks)
+        if seeds is not None:
+            changes["seeds"] = seeds
+        return replace(self, **changes)
+
+    @classmethod
+    def read(cls, name: str | Path) -> Suite:
+        """Return a stock suite by name, or read one from a TOML file.
+
+        Raises
+        ------
+        BenchmarkError
+            If there is none, or the file says something that is not known.
+        """
+        if str(name) in STOCK:
+            return STOCK[str(name)]()
+        path = Path(name)
+        if not path.is_file():
+            raise BenchmarkError(
+                f"there is no suite {str(name)!r}", closest(str(name), STOCK) + " Or give a TOML file."
+            )
+        try:
+            said = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise BenchmarkError(f"{path} is not TOML: {error}", "Mend that line.") from None
+        return _from_dict(said, path)
+
+
+_KEYS = ("title", "tasks", "method", "seeds", "draws", "fits", "arms", "limit")
+
+
+def _from_dict(said: dict[str, Any], path: Path) -> Suite:
+    for key in said:
+        if key not in _KEYS:
+            raise BenchmarkError(f"{path}: unknown key {key!r}", closest(key, _KEYS))
+    if not said.get("tasks") or not said.get("method"):
+        raise BenchmarkError(f"{path} names no tasks or no method", 'Write tasks = ["…"] and [[method]] name = "…".')
+    contenders = []
+    for entry in said.pop("method"):
+        settings = {k: v for k, v in entry.items() if k not in ("name", "label")}
+        if "name" not in entry:
+            raise BenchmarkError(f"{path}: a [[method]] has no name", closest("", methods()))
+        contenders.append(Contender(entry.get("label", entry["name"]), entry["name"], settings))
+    arms = said.pop("arms", None)
+    chosen = tuple(said.pop("tasks"))
+    return Suite(
+        title=said.pop("title", path.stem),
+        tasks=chosen,
+        contenders=tuple(contenders),
+        arms=None if arms is None else tuple(arms),
+        **said,
+    )
+
+
+def _everything() -> tuple[Contender, ...]:
+    return tuple(Contender(name, name) for name in methods() if name != NULL_METHOD)
+
+
+def _quick() -> Suite:
+    named = tuple(Contender(name, name) for name in ("forest", "hotdeck", NULL_METHOD))
+    return Suite("Quick suite", ("scf_sample", "wealth_simulator"), named, seeds=2, arms=("split",))
+
+
+def _full() -> Suite:
+    return Suite("Full suite", tuple(n for n in tasks() if n != "scf_sample"), _everything())
+
+
+#: Suites by name.
+STOCK = {"quick": _quick, "full": _full}
