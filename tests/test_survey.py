@@ -1,5 +1,6 @@
 """Survey: a table's design is said once, and rows are known by their keys, never by where they stand."""
 
+import datetime as dt
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -115,6 +116,72 @@ def test_every_frame_library_gives_the_same_keys(content):
     for keys in ((), ("t",), ("f", "i")):
         first, *others = (Survey(make(columns), keys=keys).row_keys() for make in FRAMES.values())
         assert all(np.array_equal(first, other) for other in others)
+
+
+GAPPY = {
+    "whole": [3, None, 2**40, -1],
+    "pay": [0.5, None, 2.0, -0.0],
+    "owner": [True, None, False, True],
+    "place": ["Zürich", None, "b", "7a"],
+    "day": [dt.date(2020, 2, 29), None, dt.date(1999, 1, 1), dt.date(2020, 3, 1)],
+    "none": [None] * 4,
+}
+SOURCES = {
+    **FRAMES,
+    "arrow types": lambda columns: pa.table(columns).to_pandas(types_mapper=pd.ArrowDtype),
+    "datetimes": lambda columns: pd.DataFrame(columns).assign(day=pd.to_datetime(pd.Series(columns["day"]))),
+    "a.csv": lambda columns: pd.DataFrame(columns).to_csv("a.csv", index=False),
+    "b.csv": lambda columns: pl.DataFrame(columns).write_csv("b.csv"),
+    "a.parquet": lambda columns: pd.DataFrame(columns).to_parquet("a.parquet"),
+    "b.parquet": lambda columns: pl.DataFrame(columns).write_parquet("b.parquet"),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_gaps_give_the_same_keys_from_every_library_and_file(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = SOURCES[name](GAPPY)
+    survey, known = Survey(name if made is None else made), Survey(pl.DataFrame(GAPPY))
+    for column in GAPPY:
+        keys = [replace_survey(s, household=(column,)).household_keys().tolist() for s in (survey, known)]
+        assert keys[0] == keys[1], column
+    assert np.array_equal(survey.row_keys(), known.row_keys())
+
+
+@pytest.mark.parametrize("make", FRAMES.values(), ids=FRAMES)
+def test_a_gap_changes_its_own_rows_key_alone(make):
+    whole = {"i": [1, 2, 3], "t": ["a", "b", "c"], "o": [True, False, True]}
+    gappy = {name: [values[0], None, values[2]] for name, values in whole.items()}
+    for columns in (("i",), ("t",), ("o",), tuple(whole)):
+        full, some = (Survey(make({c: v[c] for c in columns})).row_keys()[[0, 2]] for v in (whole, gappy))
+        assert np.array_equal(full, some)
+    missing = {int(Survey(make(gappy), household=c).household_keys()[1]) for c in whole}
+    assert len(missing) == 1  # missing is missing, whatever the column holds
+
+
+def test_keys_of_keyed_surveys_stay():
+    """Seeds must mean the same in every later version."""
+    frame = pd.DataFrame({"id": [7, 2**40], "code": ["a7", "Zürich"], "own": [True, True]})
+    keys = [Survey(frame, keys=k).row_keys().tolist() for k in ("id", "code", ("id", "code", "own"))]
+    assert keys == [
+        [14224943431336251958, 2165167520313135935],
+        [17533665259217699520, 3271749273812583913],
+        [10570380438117656960, 4799785616950626103],
+    ]
+
+
+def test_numbers_and_implicates_want_numbers():
+    for make in FRAMES.values():
+        with pytest.raises(SurveyError, match=r"column 'place' holds String, not numbers\. Convert it"):
+            Survey(make(COLUMNS)).numbers("place")
+        for odd in ([1.2, 1.7, 1.0], [1.0, None, 2.0]):
+            with pytest.raises(
+                SurveyError, match=r"implicate column 'i' is missing or no whole number in \d of 3 rows"
+            ):
+                Survey(make({"i": odd}), implicate="i")
+        with pytest.raises(SurveyError, match=r"'i' holds String, not numbers"):
+            Survey(make({"i": ["1", "2"]}), implicate="i")
+        assert Survey(make({"i": [1.0, 2.0]}), implicate="i").implicates().tolist() == [1, 2]
 
 
 def test_keys_do_not_see_other_columns():

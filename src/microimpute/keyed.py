@@ -17,6 +17,8 @@ __all__ = ["RowRandom", "generator", "hash_columns", "occurrence"]
 Keys = npt.NDArray[np.uint64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+#: What every missing value hashes to, whatever its column holds.
+_MISSING = np.uint64(0x5D1A2B7C9E3F4A61)
 
 
 def _mix(x: Keys) -> Keys:
@@ -36,7 +38,8 @@ def hash_columns(columns: list[npt.NDArray[np.generic]], rows: int) -> Keys:
     Parameters
     ----------
     columns
-        One array per column, each of shape (rows,): numbers, booleans, dates or strings.
+        One array per column, each of shape (rows,): numbers, booleans, dates or strings, masked where missing.
+        A number hashes by its value alone: 1, 1.0 and True are one, and NaN is missing.
     rows
         Number of rows (needed when there is no column).
 
@@ -51,14 +54,25 @@ def hash_columns(columns: list[npt.NDArray[np.generic]], rows: int) -> Keys:
 
 
 def _bits(values: npt.NDArray[np.generic]) -> Keys:
+    return np.where(np.ma.getmaskarray(values), _MISSING, _value_bits(np.ma.getdata(values)))
+
+
+def _value_bits(values: npt.NDArray[np.generic]) -> Keys:
     if values.dtype.kind in "iub":
         return _mix(values.astype(np.int64).view(np.uint64))
     if values.dtype.kind == "f":
-        clean = values.astype(np.float64) + 0.0  # -0.0 becomes 0.0
-        return _mix(np.where(np.isnan(clean), np.nan, clean).view(np.uint64))
+        return _float_bits(values.astype(np.float64))
     if values.dtype.kind in "mM":
         return _mix(values.view(np.int64).view(np.uint64))
     return np.asarray(pd.util.hash_array(values.astype(object)), dtype=np.uint64)
+
+
+def _float_bits(values: npt.NDArray[np.float64]) -> Keys:
+    """Hash whole floats as the integers that they are, since gaps alone turn integers into floats."""
+    whole = (np.trunc(values) == values) & (np.abs(values) < 2.0**63)
+    integers = np.where(whole, values, 0.0).astype(np.int64).view(np.uint64)
+    mixed = _mix(np.where(whole, integers, values.view(np.uint64) ^ _GOLDEN))  # apart from integers of those bits
+    return np.where(np.isnan(values), _MISSING, mixed)
 
 
 def occurrence(keys: Keys) -> npt.NDArray[np.int64]:

@@ -9,6 +9,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from microimpute.errors import SurveyError, closest
 from microimpute.frames import Frame, Series, aligned, as_frame, make_series
@@ -139,6 +140,7 @@ class Survey:
         for role in ("keys", "household", "replicates", "kinds"):
             for column in values[role]:
                 self.require(column, role)
+        self.implicates()  # refuses what does not number implicates
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -171,8 +173,17 @@ class Survey:
             raise SurveyError(f"{role} column {column!r} is not in the table", closest(column, self.columns))
 
     def numbers(self, column: str) -> FloatArray:
-        """Return a numeric column as float64, shape (rows,), missing as NaN."""
+        """Return a numeric column as float64, shape (rows,), missing as NaN.
+
+        Raises
+        ------
+        SurveyError
+            If there is no such column, or it holds something else.
+        """
         self.require(column, "numeric")
+        dtype = self.frame[column].dtype
+        if not dtype.is_numeric() and dtype != nw.Boolean:
+            raise SurveyError(f"column {column!r} holds {dtype}, not numbers", "Convert it to numbers.")
         out: FloatArray = self.frame[column].cast(nw.Float64).to_numpy().astype(np.float64)
         return out
 
@@ -181,10 +192,23 @@ class Survey:
         return np.ones(len(self)) if self.weight is None else self.numbers(self.weight)
 
     def implicates(self) -> npt.NDArray[np.int64]:
-        """Return each row's implicate number, shape (rows,); ones where the survey has none."""
+        """Return each row's implicate number, shape (rows,); ones where the survey has none.
+
+        Raises
+        ------
+        SurveyError
+            If a number is missing or not whole, or the column does not hold numbers.
+        """
         if self.implicate is None:
             return np.ones(len(self), dtype=np.int64)
-        return self.frame[self.implicate].cast(nw.Int64).to_numpy()
+        numbers = self.numbers(self.implicate)
+        whole = np.isfinite(numbers) & (np.trunc(numbers) == numbers)
+        if odd := int((~whole).sum()):
+            raise SurveyError(
+                f"implicate column {self.implicate!r} is missing or no whole number in {odd:,} of {len(self):,} rows",
+                "Number the implicates 1, 2, ….",
+            )
+        return numbers.astype(np.int64)
 
     def row_keys(self) -> Keys:
         """Hash each row's key to 64 bits, shape (rows,).
@@ -232,8 +256,26 @@ def _names(value: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _raw(series: Series) -> npt.NDArray[np.generic]:
-    if series.dtype.is_integer() or series.dtype == nw.Boolean:
-        return series.to_numpy() if series.null_count() == 0 else np.array([str(v) for v in series.to_list()], object)
-    if series.dtype.is_numeric():
-        return series.cast(nw.Float64).to_numpy()
-    return np.array([str(v) for v in series.to_list()], dtype=object)
+    """Return a column's values, alike from every library and file format, masked where missing."""
+    values = _arrow(series)
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_date(values.type):
+        values = values.cast(pa.timestamp("us"))  # a date is the midnight that other libraries make of it
+    raw: npt.NDArray[Any]
+    if pa.types.is_boolean(values.type) or pa.types.is_integer(values.type):
+        raw = values.fill_null(0 if pa.types.is_integer(values.type) else False).to_numpy(zero_copy_only=False)
+    elif pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
+        raw = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    else:
+        raw = np.array([str(v) for v in values.to_pylist()], dtype=object)
+    masked: npt.NDArray[Any] = np.ma.array(raw, mask=values.is_null().to_numpy(zero_copy_only=False))
+    return masked
+
+
+def _arrow(series: Series) -> Any:
+    try:
+        return pa.array(series.to_list(), from_pandas=True) if series.dtype == nw.Object else series.to_arrow()
+    except (TypeError, ValueError, OverflowError, NotImplementedError):  # mixed types: known by their text
+        pairs = zip(series.to_list(), series.is_null().to_list(), strict=True)
+        return pa.array([None if gap else str(v) for v, gap in pairs], pa.string())
