@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microimpute import Fusion, Survey, impute
-from microimpute.errors import FusionError
+from microimpute.errors import FusionError, SurveyError
 from microimpute.kinds import Kind
 from microimpute.survey import Check
 
@@ -49,6 +49,21 @@ def test_the_median_counts_only_weights_of_known_values(weights, middle):
     assert fusion.receivers.values[0, 0] == middle
 
 
+@pytest.mark.parametrize("order", [range(7), [1, 2, 0, 4, 5, 3, 6], [6, 5, 4, 2, 1, 3, 0]])
+def test_the_median_does_not_depend_on_the_order_of_donors(order):
+    frame = pd.DataFrame({"x": [1, 1, 1, 2, 2, 2, NAN], "w": [0.1, 0.2, 0.3, 0.1, 0.2, 0.3, 1], "y": range(7)})
+    fusion = fuse(Survey(frame.iloc[list(order)], weight="w"), {"x": [NAN]})
+    assert fusion.receivers.values[0, 0] == 1  # half of the weight lies at 1, whichever way it is summed
+
+
+def test_flags_take_no_other_predictors_name():
+    columns = {"x": [1.0, NAN], "x missing": [1.0, NAN], "x missing (flag)": [1.0, 2.0]}
+    left = Survey(pd.DataFrame(columns | {"y": [1.0, 2.0]}))
+    names = fuse(left, columns).receivers.names
+    flags = ("x missing (flag) (flag)", "x missing missing")
+    assert names == ("x", flags[0], "x missing", flags[1], "x missing (flag)")
+
+
 @pytest.mark.parametrize(
     ("values", "levels"),
     [
@@ -75,6 +90,21 @@ def test_without_gaps_nothing_is_added_and_without_values_nothing_is_filled():
     assert (fusion.receivers.names, told(fusion, "x")) == (("x",), [])
     with pytest.raises(FusionError, match="'x' is missing in every donor row"):
         fuse(donor(x=[NAN] * 5), {"x": [1.0]})
+    for x in ([NAN, 1.0, NAN, NAN, NAN], [None, "a", None, None, None]):
+        with pytest.raises(FusionError, match="'x' is missing in every donor row with a weight"):
+            fuse(donor(x=x, w=[1.0, 0.0, 1.0, 1.0, 1.0]), {"x": x[:2]})
+
+
+def test_an_implicate_without_weight_is_refused():
+    frame = {"id": [1, 2] * 2, "part": [1, 1, 2, 2], "w": [1.0, 2.0, 0.0, 0.0], "x": 1.0, "y": 1.0}
+    left = Survey(pd.DataFrame(frame), keys="id", implicate="part", weight="w")
+    with pytest.raises(FusionError, match="weight 'w' of the donor is zero in every row where 'part' is 2"):
+        fuse(left, {"x": [1.0]})
+
+
+def test_a_total_that_is_text_is_named():
+    with pytest.raises(SurveyError, match="column 'net' holds String, not numbers"):
+        fuse(donor(x=range(5), net=list("abcde")), {"x": [1]}, rules=["net = y"])
 
 
 @settings(max_examples=40, deadline=None)

@@ -95,6 +95,13 @@ def test_unknown_levels_and_gaps():
     assert encode(column([5.0, np.nan, 4.0]), numeric).tolist()[0::2] == [1.0, -1.0]
 
 
+def test_nan_is_missing_and_no_level():
+    series = nw.from_native(pl.Series("x", [2.0, float("nan"), 1.0]), series_only=True)
+    variable = describe(series, "categorical")
+    assert variable.levels == (1.0, 2.0)
+    assert encode(series, variable).tolist()[0::2] == [1.0, 0.0]
+
+
 def test_whole_numbers_beyond_float_are_refused():
     series = nw.from_native(pl.Series("x", [2**60 + 1]), series_only=True)
     with pytest.raises(FusionError, match=r"2\*\*53"):

@@ -173,6 +173,16 @@ def unique_keys(survey: Survey, side: str, keys: Keys, implicates: npt.NDArray[n
             )
 
 
+def implicate_weights(donor: Survey, implicates: npt.NDArray[np.int64], weight: FloatArray) -> None:
+    """Check that each of the donor's implicates has rows that can be drawn."""
+    for number in np.unique(implicates):
+        if not weight[implicates == number].any():
+            raise FusionError(
+                f"weight {donor.weight!r} of the donor is zero in every row where {donor.implicate!r} is {number}",
+                "Leave this implicate out, or give its rows their weights.",
+            )
+
+
 def rule_columns(rules: Sequence[Rule], known: Sequence[str], classes: Sequence[str]) -> None:
     """Check that rules speak of targets, or totals of targets, that are amounts."""
     totals = [r.total for r in rules if isinstance(r, Identity)]

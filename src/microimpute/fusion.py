@@ -238,7 +238,7 @@ class Fusion:
             checks.infinite(name, ours, "donor")
             checks.infinite(name, theirs, "receiver")
             notes += checks.overlap(variable, theirs)
-            columns, told = fill(variable, ours, theirs, self.donor.weights())
+            columns, told = fill(variable, ours, theirs, self.donor.weights(), self.predictors)
             out += columns
             notes += told
         kept = tuple(v for v, _, _ in out)
@@ -261,6 +261,7 @@ class Fusion:
         weight = self.donor.weights()
         keys, implicates = self.donor.row_keys(), self.donor.implicates()
         checks.unique_keys(self.donor, "donor", keys, implicates)
+        checks.implicate_weights(self.donor, implicates, weight)
         order = np.argsort(keys, kind="stable")
         used = order[weight[order] > 0]
         self._set(_donor_weight=weight, _donor_order=used, _donor_implicate=implicates)

@@ -185,8 +185,9 @@ def _levels(series: Series, kind: Kind) -> tuple[object, ...]:
     else:
         if series.dtype in (nw.List, nw.Struct, nw.Array):
             raise FusionError(f"column {series.name!r} holds {series.dtype}", "Leave it out or unpack it.")
-        found: set[Any] = {_plain(v) for v in series.drop_nulls().to_list()}
+        known = [v for v in series.drop_nulls().to_list() if not (isinstance(v, float) and np.isnan(v))]
         try:
+            found: set[Any] = {_plain(v) for v in known}
             levels = tuple(sorted(found))
         except TypeError:
             raise FusionError(
