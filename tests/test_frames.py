@@ -24,6 +24,7 @@ FRAME = pd.DataFrame(
 )
 WRITE = {
     "a.csv": lambda path: FRAME.to_csv(path, index=False),
+    "A.CSV.GZ": lambda path: FRAME.to_csv(path, index=False, compression="gzip"),
     "A.CSV": lambda path: FRAME.to_csv(path, index=False),
     "a.csv.gz": lambda path: FRAME.to_csv(path, index=False),
     "a.b.parquet": lambda path: FRAME.to_parquet(path),
@@ -55,6 +56,19 @@ def test_files_keep_values_types_and_gaps(name, tmp_path):
         assert plain(frame["pay"]) == [0.1, -2.5e10, None]
         assert plain(frame["place"]) == ["Zürich", None, "07"]
         assert plain(frame["owner"]) == [True, False, True]
+
+
+def test_an_index_with_a_name_is_a_column_of_parquet_and_others_are_none(tmp_path):
+    plain_index, filtered = FRAME[["pay", "place"]], FRAME[["pay", "place"]].iloc[[2, 0, 1]]
+    named = FRAME[["pay", "whole", "place"]].set_index(["whole", "place"])
+    for n, (frame, columns) in enumerate(
+        [(plain_index, {"pay", "place"}), (filtered, {"pay", "place"}), (named, {"pay", "place", "whole"})]
+    ):
+        frame.to_parquet(tmp_path / f"{n}.parquet")
+        back = as_frame(tmp_path / f"{n}.parquet")
+        assert set(back.columns) == columns
+        assert back.to_native().index.tolist() == [0, 1, 2]
+        assert plain(back["place"]) == pa.array(frame.reset_index()["place"]).to_pylist()
 
 
 def test_stata_files_keep_numbers_text_and_value_labels(tmp_path):
@@ -94,9 +108,19 @@ def test_other_formats_are_refused_with_those_that_are_known(name, tmp_path):
 
 
 @pytest.mark.parametrize("ending", READABLE)
-@pytest.mark.parametrize("start", [b"<!DOCTYPE html>", b"\n  <HTML lang='en'>", b"<?xml version='1.0'?>"])
-def test_web_pages_under_a_data_files_name(start, ending, tmp_path):
-    (tmp_path / f"a{ending}").write_bytes(start + b"<body>a,b\n1,2\n</body></html>")
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"<!DOCTYPE html>",
+        b"\n  <HTML lang='en'>",
+        b"<?xml version='1.0'?>",
+        b"\xef\xbb\xbf<html>",
+        b"<!-- a -->\n<html>",
+    ],
+)
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, lambda page: page.decode().encode("utf-16")])
+def test_web_pages_under_a_data_files_name(start, ending, packed, tmp_path):
+    (tmp_path / f"a{ending}").write_bytes(packed(start + b"<body>a,b\n1,2\n</body></html>"))
     with pytest.raises(SurveyError, match=r"is a web page, not a data file.*Download the file itself"):
         as_frame(tmp_path / f"a{ending}")
 
@@ -106,7 +130,7 @@ def test_a_table_that_speaks_of_html_is_no_web_page(tmp_path):
     assert as_frame(tmp_path / "a.csv")["n"].to_list() == [1, 2]
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+@pytest.mark.parametrize("share", [0, 0.01, 0.1, 0.5, 0.99])
 @pytest.mark.parametrize("ending", [".csv.gz", ".parquet", ".dta"])
 def test_files_that_are_cut_off(ending, share, tmp_path):
     path, numbers = tmp_path / f"a{ending}", pd.DataFrame({"x": np.random.default_rng(0).random(2000)})
@@ -115,6 +139,15 @@ def test_files_that_are_cut_off(ending, share, tmp_path):
     path.write_bytes(full[: int(len(full) * share)])
     with pytest.raises(SurveyError, match=rf"a{ending} can't be read: .+it may be cut off"):
         as_frame(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"), [("n,place\n1,Zürich\n", "column 'place'"), ("n,plaça\n1,b\n", "its header")]
+)
+def test_text_that_is_not_utf_8(text, where, tmp_path):
+    (tmp_path / "a.csv").write_text(text, encoding="latin-1")
+    with pytest.raises(SurveyError, match=rf"a.csv is not UTF-8: {where} can't be read as text\. Convert it.*iconv"):
+        as_frame(tmp_path / "a.csv")
 
 
 def test_files_with_nothing_or_the_wrong_thing_inside(tmp_path):
@@ -131,12 +164,22 @@ def test_files_with_nothing_or_the_wrong_thing_inside(tmp_path):
 
 
 TWICE = pd.DataFrame([[1, 2]], columns=["a", "a"])
+DOUBLED = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
 
 
-@pytest.mark.parametrize("thing", [{"a": [1]}, [1], np.ones((2, 2)), None, pd.Series([1]), pl.LazyFrame(), TWICE])
+@pytest.mark.parametrize(
+    "thing", [{"a": [1]}, [1], np.ones((2, 2)), None, pd.Series([1]), pl.LazyFrame(), TWICE, DOUBLED]
+)
 def test_what_is_not_a_table(thing):
-    with pytest.raises(SurveyError, match=f"{type(thing).__name__} is not a table"):
+    with pytest.raises(SurveyError, match=f"{type(thing).__name__} is not a table") as caught:
         as_frame(thing)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("columns", [[0, 1], ["a", 1], [("a", "b"), ("a", "c")]])
+def test_column_names_that_are_no_text(columns):
+    with pytest.raises(SurveyError, match=r"column name .+ is no text\. Rename the columns"):
+        as_frame(pd.DataFrame([[1, 2]], columns=columns))
 
 
 def test_new_columns_meet_rows_by_position():

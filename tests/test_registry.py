@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import microimpute.methods
 from microimpute import impute, registry
 from microimpute.crosswalks.base import Crosswalk
-from microimpute.errors import MethodError, RecipeError
+from microimpute.errors import MethodError, MicroImputeError, RecipeError
 from microimpute.methods.base import Method, method, methods
 from microimpute.methods.shuffle import Shuffle
 from microimpute.surveys.base import Connector
@@ -42,11 +43,16 @@ class Theirs(Shuffle):
     name = "theirs"
 
 
-class Point:
-    """An entry point as an installed package would declare it."""
+class Shadow(Shuffle):
+    """Has its parent's name."""
 
-    def load(self):
-        return Theirs
+
+class Incomplete(Method):
+    name = "incomplete"
+
+
+class Nameless(Theirs):
+    name = None
 
 
 @pytest.fixture
@@ -98,7 +104,7 @@ def test_third_parties_register_by_entry_point(monkeypatch, fresh):
 
     def installed(*, group):
         groups.append(group)
-        return [Point()] if group == "microimpute.methods" else []
+        return [EntryPoint("theirs", f"{__name__}:Theirs", group)] if group == "microimpute.methods" else []
 
     monkeypatch.setattr(registry, "entry_points", installed)
     assert methods()["theirs"] is Theirs
@@ -107,3 +113,24 @@ def test_third_parties_register_by_entry_point(monkeypatch, fresh):
     assert set(groups) == {"microimpute.methods", "microimpute.surveys"}
     drawn = impute(example_donor(20), example_receiver(5), targets=["wealth"], method="theirs", m=1, workers=1)
     assert drawn.manifest["method"]["name"] == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (f"{__name__}:Shadow", rf"microimpute.methods.shuffle.Shuffle and {__name__}.Shadow have one name, 'shuffle'"),
+        (
+            f"{__name__}:Incomplete",
+            rf"entry point 'bad' of 'microimpute.methods' \({__name__}:Incomplete\) is no compl",
+        ),
+        (f"{__name__}:Nameless", "entry point 'bad' .* has no name"),
+        ("pathlib:Path", "entry point 'bad' .* is no complete subclass of Method"),
+        ("os:sep", "entry point 'bad' .* is no complete subclass of Method"),
+        ("pathlib:Nothing", "entry point 'bad' .* fails to load: AttributeError: "),
+        ("no_such_package:Method", "entry point 'bad' .* fails to load: ModuleNotFoundError: No module"),
+    ],
+)
+def test_entry_points_that_can_not_be_used_are_named(value, said, monkeypatch, fresh):
+    monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint("bad", value, group)])
+    with pytest.raises(MicroImputeError, match=said):
+        methods()

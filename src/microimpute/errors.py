@@ -15,6 +15,7 @@ __all__ = [
     "RecipeError",
     "SurveyError",
     "closest",
+    "first_line",
 ]
 
 
@@ -66,6 +67,11 @@ class MissingExtraError(MicroImputeError):
         super().__init__(f"{purpose} needs the package {package!r}, which is not installed", f"Run: {install}")
 
 
+def first_line(error: Exception) -> str:
+    """Return what an error of another package says, short enough to stand within one of ours."""
+    return str(error).strip().partition("\n")[0]
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant, or list what there is.
 
@@ -83,7 +89,7 @@ def closest(name: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     lowered = {n.lower(): n for n in names}
-    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.6)
     if near:
         return f"Did you mean {lowered[near[0]]!r}?"
     shown = ", ".join(names[:20]) + (f", … ({len(names)} in all)" if len(names) > 20 else "")

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
 import narwhals as nw
 import pyarrow as pa
 
-from microimpute.errors import SurveyError
+from microimpute.errors import SurveyError, first_line
 
-__all__ = ["READABLE", "Frame", "Series", "aligned", "as_frame", "is_path", "make_series", "read_file"]
+__all__ = [
+    "READABLE",
+    "UNREADABLE",
+    "Frame",
+    "Series",
+    "aligned",
+    "as_frame",
+    "is_path",
+    "make_series",
+    "read_file",
+]
 
 Frame = nw.DataFrame[Any]
 Series = nw.Series[Any]
 
 #: Endings that `read_file` knows.
 READABLE = (".parquet", ".csv", ".csv.gz", ".dta")
+#: What pyarrow and pandas raise at a file that is cut off or of another format.
+UNREADABLE = (pa.ArrowInvalid, OSError, ValueError, EOFError, struct.error)
 
 
 def is_path(source: object) -> bool:
@@ -36,20 +51,25 @@ def as_frame(source: object) -> Frame:
     Raises
     ------
     SurveyError
-        If it is none of these, two columns share a name, or the file can't be read.
+        If it is none of these, two columns share a name, a name is no text, or the file can't be read.
     """
     if isinstance(source, str | Path):
         return read_file(Path(source))
     frame: Any
     try:
         frame = nw.from_native(source, eager_only=True)
+        names = frame.columns
     except (TypeError, nw.exceptions.DuplicateError) as error:
         raise SurveyError(
-            f"{type(source).__name__} is not a table: {error}",
+            f"{type(source).__name__} is not a table: {' '.join(str(error).split())}",
             "Give a pandas or polars frame, an Arrow table, or the path of a Parquet, CSV or Stata file.",
         ) from None
     if isinstance(frame, nw.Series):
         raise SurveyError("a single column was given", "Give a whole table.")
+    if odd := [n for n in names if not isinstance(n, str)]:
+        raise SurveyError(
+            f"column name {odd[0]!r} is no text", "Rename the columns: frame.columns = [str(c) for c in frame.columns]."
+        )
     whole: Frame = frame
     return whole
 
@@ -74,7 +94,7 @@ def read_file(path: Path) -> Frame:
     Raises
     ------
     SurveyError
-        If the file is missing, of another format, truncated, or a web page.
+        If the file is missing, of another format, truncated, a web page, or text that is not UTF-8.
     """
     if not path.is_file():
         raise SurveyError(f"there is no file {path}", "Check the path.")
@@ -84,9 +104,10 @@ def read_file(path: Path) -> Frame:
     refuse_html(path)
     try:
         table = _read_table(path, name)
-    except (pa.ArrowInvalid, OSError, ValueError, EOFError) as error:
-        first = str(error).splitlines()[0]
-        raise SurveyError(f"{path.name} can't be read: {first}", "Get the file again; it may be cut off.") from None
+    except UNREADABLE as error:
+        raise SurveyError(
+            f"{path.name} can't be read: {first_line(error)}", "Get the file again; it may be cut off."
+        ) from None
     return as_frame(table)
 
 
@@ -99,18 +120,43 @@ def _read_table(path: Path, name: str) -> Any:
         import pyarrow.parquet as pq
 
         table = pq.read_table(path)
+        index = (table.schema.pandas_metadata or {}).get("index_columns", [])
+        nameless = [c for c in table.column_names if c in index and c.startswith("__index_level_")]
+        table = table.drop_columns(nameless)
     else:
-        from pyarrow import csv
+        table = _read_csv(path, gzipped=name.endswith(".gz"))
+    return table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)  # a named index is a column
 
-        table = csv.read_csv(path, convert_options=csv.ConvertOptions(strings_can_be_null=True))
-    return table.to_pandas(types_mapper=pd.ArrowDtype)
+
+def _read_csv(path: Path, *, gzipped: bool) -> Any:
+    from pyarrow import csv
+
+    compression = "gzip" if gzipped else None
+    with pa.input_stream(str(path), compression=compression) as stream:
+        table = csv.read_csv(stream, convert_options=csv.ConvertOptions(strings_can_be_null=True))
+    try:
+        types = zip(table.column_names, table.schema.types, strict=True)
+        bad = [f"column {name!r}" for name, kind in types if pa.types.is_binary(kind)]
+    except UnicodeDecodeError:
+        bad = ["its header"]
+    if bad:
+        with pa.input_stream(str(path), compression=compression) as stream:
+            if b"\0" in stream.read(4096):
+                raise ValueError("it is not text")
+        remedy = "Convert it, from Latin-1 for example: iconv -f LATIN1 -t UTF-8 old.csv > new.csv"
+        raise SurveyError(f"{path.name} is not UTF-8: {bad[0]} can't be read as text", remedy)
+    return table
 
 
 def refuse_html(path: Path) -> None:
     """Raise if a file is a web page that was saved under the wrong name."""
     with path.open("rb") as handle:
-        start = handle.read(512).lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        start = handle.read(4096)
+    if start.startswith(b"\x1f\x8b"):
+        with contextlib.suppress(zlib.error):
+            start = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(start, 4096)
+    start = start.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").lower()  # byte-order marks, UTF-16
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<!--")):
         raise SurveyError(
             f"{path.name} is a web page, not a data file",
             "Download the file itself; the link may lead to a page.",

@@ -7,10 +7,10 @@ import inspect
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, TypeVar
 
-from microimpute.errors import MicroImputeError, closest
+from microimpute.errors import MicroImputeError, closest, first_line
 
 __all__ = ["collect", "find"]
 
@@ -40,6 +40,11 @@ def collect(folder: str, base: type[T]) -> Mapping[str, type[T]]:
     -------
     mapping
         name → class, sorted by name.
+
+    Raises
+    ------
+    MicroImputeError
+        If an entry point can't be used, or two classes have one name; names it, or both.
     """
     package = importlib.import_module(f"microimpute.{folder}")
     classes: list[type[T]] = []
@@ -47,8 +52,28 @@ def collect(folder: str, base: type[T]) -> Mapping[str, type[T]]:
         loaded = importlib.import_module(f"{package.__name__}.{module.name}")
         classes += [c for c in vars(loaded).values() if _is_own(c, base, loaded.__name__)]
     for point in entry_points(group=f"microimpute.{folder}"):
-        classes.append(point.load())
-    return dict(sorted((_name(c), c) for c in classes))
+        classes.append(_load(point, base))
+    named: dict[str, type[T]] = {}
+    for cls in classes:
+        other = named.setdefault(_name(cls), cls)
+        if other is not cls:
+            both = " and ".join(f"{c.__module__}.{c.__qualname__}" for c in (other, cls))
+            raise MicroImputeError(f"{both} have one name, {_name(cls)!r}", "Give one of them a name of its own.")
+    return dict(sorted(named.items()))
+
+
+def _load(point: EntryPoint, base: type[T]) -> type[T]:
+    where = f"entry point {point.name!r} of {point.group!r} ({point.value})"
+    remedy = "Mend or uninstall the package that declares it."
+    try:
+        loaded = point.load()
+    except Exception as error:  # another's code: importing it may raise anything
+        raise MicroImputeError(f"{where} fails to load: {type(error).__name__}: {first_line(error)}", remedy) from error
+    if not (inspect.isclass(loaded) and issubclass(loaded, base)) or inspect.isabstract(loaded):
+        raise MicroImputeError(f"{where} is no complete subclass of {base.__name__}", remedy)
+    if not isinstance(getattr(loaded, "name", None), str):
+        raise MicroImputeError(f"{where} has no name", remedy)
+    return loaded
 
 
 def _is_own(candidate: Any, base: type, module: str) -> bool:
