@@ -171,6 +171,13 @@ def test_missing_and_odd_files(place):
     Path("page.csv").write_text("<!DOCTYPE html><html><body>Not found</body></html>")
     refused(impute(place, donor="page.csv"), place, "page.csv", "web page")
     whole = bundled("cps_2013_2015_sample.parquet").read_bytes()
+    Path("twice.csv").write_text("a,a\n1,2\n")
+    refused(impute(place, donor="twice.csv"), place, "'a' 2 times")
+    Path("empty.dta").write_bytes(b"")
+    refused(impute(place, donor="empty.dta"), place, "empty.dta", "can't be read")
+    with zipfile.ZipFile("SCFP2019.zip", "w") as archive:
+        archive.writestr("SCFP2019.dta", b"")
+    refused(run_recipe(place, RECIPE.format(survey="scf", path="SCFP2019.zip")), place, "SCFP2019.zip", "unpacked")
     Path("cut.parquet").write_bytes(whole[: len(whole) // 2])
     refused(impute(place, donor="cut.parquet"), place, "cut.parquet", "can't be read")
 
@@ -227,6 +234,13 @@ def run_recipe(place: Path, text: str):
         (RECIPE.format(survey="table", path="donor.csv") + "\n[impute.settings]\nleafs = 3", ("'leafs'", "'leaf'")),
         (RECIPE.format(survey="tabel", path="donor.csv"), ("'tabel'", "'table'")),
         (RECIPE.format(survey="table", path="donor.csv").replace("path = \"receiver", "wieght = \"w\"\npath = \"receiver"), ("'wieght'", "'weight'")),
+        (RECIPE.format(survey="table", path="~no such user/donor.csv"), ("[donor]", "no such user", "Write the path out")),
+        (RECIPE.format(survey="table", path="d").replace('path = "d"', "bundled = 3"), ("bundled in [donor]", "3", "str")),
+        (RECIPE.format(survey="table", path='donor.csv"\nkeys = 3 # "'), ("'keys' of the table", "3", "str or list")),
+        (RECIPE.format(survey="table", path='donor.csv"\nkeys = [3] # "'), ("keys column 3 is not", "There is: ")),
+        (RECIPE.format(survey="table", path='donor.csv"\nkinds = "x" # "'), ("'kinds' of the table", "mapping")),
+        (RECIPE.format(survey="table", path='donor.csv"\ndollars = "x" # "'), ("'dollars' of the table", "'x'", "int")),
+        (RECIPE.format(survey="scf", path='donor.csv"\nyear = "x" # "'), ("'year' of the scf", "'x'", "int")),
         (RECIPE.format(survey="scf", path="donor.csv"), ("donor.csv",)),
         (RECIPE.format(survey="cps_tax_units", path="donor.csv"), ("donor.csv",)),
     ],

@@ -67,7 +67,13 @@ def test_unknown_keys_are_named_with_what_was_meant(said, message):
         ({"impute": {"m": True}}, r"m in \[impute\] is True. Give a value of type int"),
         ({"impute": {"seed": 1.0}}, r"seed in \[impute\] is 1.0. Give a value of type int"),
         ({"donor": "d.csv"}, r"\[donor\] is 'd.csv'. Make it a table"),
+        ({"fusion": {"kinds": {"x": 3}}}, r"the kind of 'x' in \[fusion\] is 3. Give a value of type str"),
         ({"donor": {"path": 3}}, r"path in \[donor\] is 3"),
+        (
+            {"donor": {"path": "~no such user/x.csv"}},
+            r"path in \[donor\] is '~no such user/x.csv', but there is no such",
+        ),
+        ({"donor": {"bundled": 3}}, r"bundled in \[donor\] is 3. Give a value of type str"),
         ({"donor": {"path": "d.csv", "survey": 1}}, r"survey in \[donor\] is 1"),
         ({"receiver": {"survey": "scf"}}, r"\[receiver\] names no file. Give path or bundled"),
         ({"receiver": {"path": "a", "bundled": "b"}}, r"\[receiver\] names two files"),

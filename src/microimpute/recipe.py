@@ -198,6 +198,8 @@ def _part(cls: type[Any], content: Any, where: str) -> Any:
             values[key] = _typed(value, _TYPES[key], name)
         else:
             values[key] = dict(_typed(value, Mapping, name))
+    for column, kind in values.get("kinds", {}).items():
+        _typed(kind, str, f"the kind of {column!r} in [{where}]")
     return cls(**values)
 
 
@@ -209,9 +211,13 @@ def _survey(content: Any, side: str, folder: Path) -> SurveyPart:
     path, bundled = rest.pop("path", None), rest.pop("bundled", None)
     if (path is None) == (bundled is None):
         raise RecipeError(f"[{side}] names {'no file' if path is None else 'two files'}", "Give path or bundled.")
-    if path is not None:
-        path = os.path.normpath(folder.absolute() / Path(_typed(path, str, f"path in [{side}]")).expanduser())
-    return SurveyPart(name, path, bundled, rest)
+    if path is None:
+        return SurveyPart(name, None, _typed(bundled, str, f"bundled in [{side}]"), rest)
+    try:
+        file = Path(_typed(path, str, f"path in [{side}]")).expanduser()
+    except RuntimeError:
+        raise RecipeError(f"path in [{side}] is {path!r}, but there is no such user", "Write the path out.") from None
+    return SurveyPart(name, os.path.normpath(folder.absolute() / file), None, rest)
 
 
 def _without_none(value: Any) -> Any:

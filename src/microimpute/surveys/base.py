@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from microimpute import registry
-from microimpute.errors import SurveyError
+from microimpute.errors import SurveyError, closest
 from microimpute.survey import Survey
 
 __all__ = ["Connector", "connector", "connectors"]
@@ -31,6 +31,8 @@ class Connector(ABC):
     variables: ClassVar[Mapping[str, str]]
     #: Keyword arguments of `read` beyond the path → what each means.
     options: ClassVar[Mapping[str, str]] = {}
+    #: Option → types of its values, for `check`.
+    types: ClassVar[Mapping[str, tuple[type, ...]]] = {}
 
     @abstractmethod
     def read(self, path: Path, **options: Any) -> Survey:
@@ -41,6 +43,25 @@ class Connector(ABC):
         SurveyError
             If the file is missing, truncated, a web page, or not this survey's.
         """
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Check that options exist and are of their types; None stands for the default.
+
+        Raises
+        ------
+        SurveyError
+            Names the option, and what was meant or is wanted.
+        """
+        for name, value in options.items():
+            if name not in self.options:
+                raise SurveyError(f"the {self.name} connector has no option {name!r}", closest(name, self.options))
+            types = self.types.get(name)
+            if types and value is not None and (isinstance(value, bool) or not isinstance(value, types)):
+                wanted = " or ".join(t.__name__.lower() for t in types)
+                raise SurveyError(
+                    f"option {name!r} of the {self.name} connector is {value!r}",
+                    f"Give a value of type {wanted}: {self.options[name]}.",
+                )
 
 
 def connectors() -> Mapping[str, type[Connector]]:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from microimpute.errors import SurveyError, closest
+from microimpute.errors import SurveyError
 from microimpute.frames import read_file
 from microimpute.kinds import Kind
 from microimpute.survey import Check, Survey
@@ -117,8 +117,7 @@ class CPSTaxUnits(Connector):
         SurveyError
             If the file is missing, cut off, a web page or another file.
         """
-        if options:
-            raise SurveyError(f"the cps_tax_units connector has no option {next(iter(options))!r}", closest("", ()))
+        self.check(options)
         path = Path(path)
         data = read_file(path).to_native()
         missing = [c for c in REQUIRED if c not in data]

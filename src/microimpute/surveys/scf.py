@@ -19,8 +19,8 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from microimpute.data import bundled
-from microimpute.errors import SurveyError, closest
-from microimpute.frames import read_file, refuse_html
+from microimpute.errors import SurveyError, first_line
+from microimpute.frames import UNREADABLE, read_file, refuse_html
 from microimpute.kinds import Kind
 from microimpute.prices import price_factor
 from microimpute.rules import parse_all
@@ -135,6 +135,7 @@ class SCF(Connector):
         "year": "survey year; default: found in the file's name",
         "dollars": "year whose prices the money is in; default: found from the published median net worth",
     }
+    types: ClassVar[Mapping[str, tuple[type, ...]]] = dict.fromkeys(options, (int, np.integer))
     #: Kinds of the columns whose kind is certain.
     kinds: ClassVar[Mapping[str, Kind]] = {v["name"]: Kind(v["kind"]) for v in _variables() if v["kind"]}
 
@@ -154,9 +155,7 @@ class SCF(Connector):
             If the file is missing, cut off, a web page or another file; if households lack implicates; if the
             dollar year can't be told from the data and is not given.
         """
-        unknown = [o for o in options if o not in self.options]
-        if unknown:
-            raise SurveyError(f"the scf connector has no option {unknown[0]!r}", closest(unknown[0], self.options))
+        self.check(options)
         path = Path(path)
         year = _wave(path, options.get("year"))
         data = _load(path)
@@ -214,8 +213,10 @@ def _load(path: Path) -> pd.DataFrame:
                 )
             with archive.open(inside[0]) as handle:
                 return _member(inside[0], handle.read())
-    except (zipfile.BadZipFile, zlib.error, EOFError, pa.ArrowInvalid, ValueError) as error:
-        raise SurveyError(f"{path.name} can't be unpacked: {error}", "Get it again; it may be cut off.") from None
+    except (zipfile.BadZipFile, zlib.error, *UNREADABLE) as error:
+        raise SurveyError(
+            f"{path.name} can't be unpacked: {first_line(error)}", "Get it again; it may be cut off."
+        ) from None
 
 
 def _member(name: str, content: bytes) -> pd.DataFrame:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from microimpute.errors import SurveyError, closest
+import numpy as np
+
 from microimpute.frames import as_frame
 from microimpute.survey import Survey
 from microimpute.surveys.base import Connector
@@ -31,6 +32,12 @@ class TableFile(Connector):
         "dollars": "year whose prices the money is in",
         "unit": "what a row is, in a word",
     }
+    types: ClassVar[Mapping[str, tuple[type, ...]]] = {
+        **dict.fromkeys(("weight", "implicate", "unit"), (str,)),
+        **dict.fromkeys(("keys", "household", "replicates"), (str, list, tuple)),
+        "kinds": (Mapping,),
+        "dollars": (int, np.integer),
+    }
 
     def read(self, path: Path, **options: Any) -> Survey:
         """Read a table.
@@ -45,9 +52,7 @@ class TableFile(Connector):
         Raises
         ------
         SurveyError
-            If the file can't be read, an option does not exist, or a column that is named is not there.
+            If the file can't be read, an option does not exist or is of another type, or a named column is not there.
         """
-        unknown = [o for o in options if o not in self.options]
-        if unknown:
-            raise SurveyError(f"the table connector has no option {unknown[0]!r}", closest(unknown[0], self.options))
+        self.check(options)
         return Survey(as_frame(Path(path)), source=f"file {Path(path).name}", **options)
