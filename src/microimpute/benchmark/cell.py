@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from microimpute.benchmark.across import margins
 from microimpute.benchmark.gates import gates
 from microimpute.benchmark.own_task import find_task
 from microimpute.benchmark.suite import NULL, ORACLE, Cell
 from microimpute.drawing import fit
-from microimpute.errors import MicroImputeError
+from microimpute.errors import MethodError, MicroImputeError
 from microimpute.fusion import Fusion
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table
@@ -60,15 +61,29 @@ def run_cell(cell: Cell, data: Path | None, limit: float) -> dict[str, Any]:
         except MicroImputeError as error:
             return record | _failed(str(error), start)
         except Exception as error:  # noqa: BLE001 (any method's fault must not end the run; it is recorded and told)
-            return record | _failed(f"{type(error).__name__}: {error}", start)
+            return record | _failed(_told(error), start)
         seconds = time.perf_counter() - start
+        if not len(problem.truth):
+            seconds = round(seconds, 3)
+            return record | {
+                "status": "ok",
+                "reason": "",
+                "seconds": seconds,
+                "values": {},
+                "across": margins(problem, drawn),
+            }
         record |= {"seconds": round(seconds, 3), "gates": gates(problem.fusion, problem.truth, drawn, seconds, limit)}
         if record["gates"]["missing"]:
             return record | {"status": "gate", "reason": "draws are missing or infinite", "values": {}, "audits": {}}
         scored = question(problem, drawn, fits, cell.seed)
         shut = [name for name, share in record["gates"].items() if share > 0]
         record |= {"status": "gate" if shut else "ok", "reason": ", ".join(shut)}
-        record |= {"values": score_all(scored), "audits": _audited(scored)}
+        try:
+            record |= {"values": _finite(score_all(scored)), "audits": _finite(_audited(scored))}
+        except Exception as error:  # noqa: BLE001 (draws far from any donor can break a metric; the run goes on)
+            if not shut:
+                return record | _failed(f"its draws can't be scored: {_told(error)}", start)
+            record |= {"values": {}, "audits": {}}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return record | {"peak_mb": round(peak)}
 
@@ -78,6 +93,18 @@ def _describe(problem: Problem) -> dict[str, Any]:
     kinds = {t: fusion.variables[t].kind.value for t in fusion.targets} | dict.fromkeys(fusion.derived, "total")
     rows = {"donors": len(fusion.donor), "receivers": len(fusion.receiver)}
     return {"kinds": kinds, "rows": rows, "notes": list(problem.notes), "sampler": problem.sampler is not None}
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _finite(found: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    for name, figures in found.items():
+        for target, value in figures.items():
+            if not np.isfinite(value):
+                raise ValueError(f"{name} of {target or 'the bundle'} is {value}")
+    return found
 
 
 def _failed(reason: str, start: float) -> dict[str, Any]:
@@ -91,11 +118,14 @@ def draw_all(fusion: Fusion, cell: Cell) -> Draws:
     each = cell.draws // cell.fits
     seed = cell.seed + (OFFSET if cell.contender.label == NULL else 0)
     drawn, fits = [], []
+    shape = (len(fusion.receivers), len(fusion.targets))
     for number in range(1, cell.fits + 1):
         fitted = fit(fusion, chosen, number, seed)
         for again in range(each):
             rng = RowRandom(seed, number + again * cell.fits, fusion.receiver_keys)
             drawn.append(np.asarray(fitted.draw(fusion.receivers, rng), dtype=np.float64))
+            if drawn[-1].shape != shape:
+                raise MethodError(f"{chosen.name!r} drew the shape {drawn[-1].shape}", f"It must draw {shape}.")
             fits.append(number)
     return np.stack(drawn), np.array(fits)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import Any
 from microimpute.benchmark.own_task import find_task
 from microimpute.errors import BenchmarkError, closest
 from microimpute.methods.base import method, methods
-from microimpute.tasks.base import tasks
+from microimpute.tasks.base import ARMS, tasks
 
 __all__ = ["NULL", "ORACLE", "STOCK", "Cell", "Contender", "Suite"]
 
@@ -63,9 +64,14 @@ class Suite:
     fits
         Donor resamples; each gives ``draws / fits`` draws.
     arms
-        Which arms of the tasks; None for all that they have.
+        Which arms of the tasks; None for all that they have. A task that has none of them is left out, and said so.
     limit
         Seconds that a cell's fits and draws may take; a gate.
+
+    Raises
+    ------
+    BenchmarkError, MethodError
+        If a task, method, setting or arm does not exist, or a number can't be; names it.
     """
 
     title: str
@@ -84,14 +90,44 @@ class Suite:
                 raise BenchmarkError(f"{name} is {value!r}", f"Give a whole number of at least {least}.")
         if self.draws % self.fits:
             raise BenchmarkError(f"{self.draws} draws can't come from {self.fits} fits", "Choose a multiple of fits.")
+        if not isinstance(self.limit, int | float) or isinstance(self.limit, bool) or not self.limit > 0:
+            raise BenchmarkError(f"limit is {self.limit!r}", "Give seconds above 0.")
+        self._check_tasks()
+        self._check_methods()
+
+    def _check_tasks(self) -> None:
+        if not self.tasks:
+            raise BenchmarkError("no task is named", closest("", tasks()))
+        for name in self.tasks:
+            if self.tasks.count(name) > 1:
+                raise BenchmarkError(f"the task {name!r} is named twice", "Name it once.")
+        for arm in self.arms or ():
+            if arm not in ARMS:
+                raise BenchmarkError(f"there is no arm {arm!r}", closest(arm, ARMS))
+        if not any(map(self.arms_of, self.tasks)):
+            wanted = " or ".join(map(repr, self.arms or ()))
+            raise BenchmarkError(f"none of the tasks has the arm {wanted}", f"Arms are: {', '.join(ARMS)}.")
+
+    def _check_methods(self) -> None:
+        if not self.contenders:
+            raise BenchmarkError("no method is named", closest("", methods()))
         labels = [c.label for c in self.contenders]
         for label in labels:
             if labels.count(label) > 1 or label in (NULL, ORACLE):
                 raise BenchmarkError(f"the label {label!r} is taken", "Give each method a label of its own.")
-        for name in self.tasks:
-            find_task(name)
         for contender in self.contenders:
             method(contender.method, contender.settings)
+            try:
+                json.dumps(dict(contender.settings), allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise BenchmarkError(
+                    f"the settings of {contender.label!r} can't be written down: {error}",
+                    "Give plain numbers, texts, lists and tables.",
+                ) from None
+
+    def arms_of(self, task: str) -> tuple[str, ...]:
+        """Return those arms of a task that are run."""
+        return tuple(a for a in find_task(task).arms if self.arms is None or a in self.arms)
 
     def cells(self) -> list[Cell]:
         """List all cells, anchors first on each instance."""
@@ -99,10 +135,12 @@ class Suite:
         return [
             Cell(name, arm, seed, contender, self.draws, self.fits)
             for name in self.tasks
-            for arm in find_task(name).arms
-            if self.arms is None or arm in self.arms
+            for arm in self.arms_of(name)
             for seed in range(self.seeds)
-            for contender in (*anchors, *self.contenders)
+            for contender in (
+                *(a for a in anchors if find_task(name).track != "C" or a.label == NULL),
+                *self.contenders,
+            )
         ]
 
     def changed(
@@ -151,21 +189,35 @@ def _from_dict(said: dict[str, Any], path: Path) -> Suite:
             raise BenchmarkError(f"{path}: unknown key {key!r}", closest(key, _KEYS))
     if not said.get("tasks") or not said.get("method"):
         raise BenchmarkError(f"{path} names no tasks or no method", 'Write tasks = ["…"] and [[method]] name = "…".')
+    said.setdefault("title", path.stem)
+    for key in ("tasks", "arms"):
+        if key in said:
+            said[key] = _texts(said[key], key, path)
+    contenders = _contenders(said.pop("method"), path)
+    if not isinstance(said["title"], str):
+        raise BenchmarkError(f"{path}: title is {said['title']!r}", 'Write title = "…".')
+    return Suite(contenders=contenders, **said)
+
+
+def _texts(found: Any, key: str, path: Path) -> tuple[str, ...]:
+    if not isinstance(found, list) or not found or not all(isinstance(name, str) for name in found):
+        raise BenchmarkError(f"{path}: {key} is {found!r}", f'Write a list of names: {key} = ["…"].')
+    return tuple(found)
+
+
+def _contenders(found: Any, path: Path) -> tuple[Contender, ...]:
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise BenchmarkError(f"{path}: method is {found!r}", 'Write [[method]] and, below it, name = "…".')
     contenders = []
-    for entry in said.pop("method"):
+    for entry in found:
         settings = {k: v for k, v in entry.items() if k not in ("name", "label")}
         if "name" not in entry:
             raise BenchmarkError(f"{path}: a [[method]] has no name", closest("", methods()))
-        contenders.append(Contender(entry.get("label", entry["name"]), entry["name"], settings))
-    arms = said.pop("arms", None)
-    chosen = tuple(said.pop("tasks"))
-    return Suite(
-        title=said.pop("title", path.stem),
-        tasks=chosen,
-        contenders=tuple(contenders),
-        arms=None if arms is None else tuple(arms),
-        **said,
-    )
+        label = entry.get("label", entry["name"])
+        if not isinstance(label, str) or not isinstance(entry["name"], str):
+            raise BenchmarkError(f"{path}: a [[method]] is called {label!r}", 'Write name = "…", label = "…".')
+        contenders.append(Contender(label, entry["name"], settings))
+    return tuple(contenders)
 
 
 def _everything() -> tuple[Contender, ...]:

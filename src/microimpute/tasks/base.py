@@ -22,7 +22,20 @@ from microimpute.kinds import Kind, encode
 from microimpute.metrics.base import Figure
 from microimpute.survey import Survey
 
-__all__ = ["ARMS", "Design", "Problem", "Task", "divide", "hide", "locate", "read", "task", "tasks", "thin"]
+__all__ = [
+    "ARMS",
+    "Design",
+    "Problem",
+    "Published",
+    "Task",
+    "divide",
+    "hide",
+    "locate",
+    "read",
+    "task",
+    "tasks",
+    "thin",
+]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -39,6 +52,31 @@ Sampler = Callable[[np.random.Generator], FloatArray]
 
 
 @dataclass(frozen=True)
+class Published:
+    """A published figure that imputations should come near, on track C.
+
+    Attributes
+    ----------
+    name
+        What it is.
+    column
+        The target or total.
+    statistic
+        ``"mean"``, ``"median"`` or ``"share"`` (non-zero), weighted.
+    value
+        As published, in the column's unit.
+    source
+        Where.
+    """
+
+    name: str
+    column: str
+    statistic: str
+    value: float
+    source: str
+
+
+@dataclass(frozen=True)
 class Problem:
     """One instance of a task: what methods see, and the truth that they do not.
 
@@ -47,7 +85,8 @@ class Problem:
     fusion
         Donor and receiver; the receiver has no targets.
     truth
-        float64, shape (receiver rows, targets) in the order of ``fusion.targets``, classes as codes.
+        float64, shape (receiver rows, targets) in the order of ``fusion.targets``, classes as codes; no rows on
+        track C.
     sampler
         Draws from the true conditional distribution, where it is known.
     groups
@@ -56,6 +95,8 @@ class Problem:
         Policy figures that are asked.
     notes
         What was assumed or left out, one sentence each.
+    published
+        Published figures, on track C.
     """
 
     fusion: Fusion
@@ -64,6 +105,7 @@ class Problem:
     groups: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict, repr=False)
     figures: tuple[Figure, ...] = ()
     notes: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
 
 
 class Task(ABC):
@@ -71,7 +113,7 @@ class Task(ABC):
 
     #: Name in suites and results.
     name: ClassVar[str]
-    #: ``"A"`` truth known, ``"B"`` real truth hidden by masking.
+    #: ``"A"`` truth known, ``"B"`` real truth hidden by masking, ``"C"`` across surveys: unranked.
     track: ClassVar[str]
     #: One line for readers of the results.
     summary: ClassVar[str]
