@@ -35,6 +35,16 @@ class MicroImputeError(Exception):
         self.problem = problem
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Come back from another process as what it was: constructors of subclasses take other arguments."""
+        return _again, (type(self), self.problem, self.remedy)
+
+
+def _again(kind: type[MicroImputeError], problem: str, remedy: str) -> MicroImputeError:
+    error = kind.__new__(kind, f"{problem}. {remedy}")
+    error.problem, error.remedy = problem, remedy
+    return error
+
 
 class SurveyError(MicroImputeError):
     """A survey file or frame is not what it was said to be."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from microimpute.crosswalks.base import crosswalk
 from microimpute.fusion import Fusion
-from microimpute.survey import replace_survey
+from microimpute.survey import Survey
 from microimpute.surveys.base import connector
 from microimpute.tasks.base import Problem, Published, Task, locate
 
@@ -44,7 +44,7 @@ class SCFToCPS(Task):
         kept = receiver.frame.select(*walk.predictors)[rows]
         fusion = Fusion(
             donor,
-            replace_survey(receiver, frame=kept, weight=None, keys=(), household=(), checks=(), notes=()),
+            Survey(kept, kinds={c.name: c.kind for c in walk.concepts}, dollars=receiver.dollars),
             targets=walk.targets,
             predictors=walk.predictors,
             rules=walk.rules,
