@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from microimpute.errors import BenchmarkError, closest
+from microimpute.frames import Series
 from microimpute.fusion import Fusion
 from microimpute.kinds import encode
 from microimpute.metrics.base import Figure
@@ -18,6 +22,9 @@ from microimpute.tasks.base import Problem, Task, task
 __all__ = ["OwnTask", "find_task"]
 
 _KEYS = ("title", "donor", "truth", "weight", "keys", "targets", "predictors", "rules", "kinds", "groups", "figure")
+
+#: What each key must hold; a list of texts where nothing else is said.
+_TEXTS = ("title", "donor", "truth", "weight")
 
 
 class OwnTask(Task):
@@ -63,6 +70,8 @@ class OwnTask(Task):
         for key in ("donor", "truth", "targets", "predictors"):
             if not said.get(key):
                 raise BenchmarkError(f"{path} does not say {key!r}", f"Write {key} = … into it.")
+        for key, value in said.items():
+            _check(key, value, path)
         self.name = path.stem  # type: ignore[misc]  # one class, a name per file
         self.summary = said.get("title", path.stem)  # type: ignore[misc]
         self.source = str(path.name)  # type: ignore[misc]
@@ -85,7 +94,8 @@ class OwnTask(Task):
         kinds = self.said.get("kinds", {})
         donor = Survey(self.folder / self.said["donor"], weight=weight, keys=keys, kinds=kinds)
         truth = Survey(self.folder / self.said["truth"], weight=weight, keys=keys)
-        kept = [c for c in truth.columns if c not in self.said["targets"]]
+        shown = {weight, *([keys] if isinstance(keys, str) else keys), *self.said["predictors"]}
+        kept = [c for c in truth.columns if c in shown]  # no target, and no total of targets
         receiver = Survey(truth.frame.select(*kept), weight=weight, keys=keys)
         fusion = Fusion(
             donor,
@@ -97,16 +107,62 @@ class OwnTask(Task):
         for column in (*fusion.targets, *self.said.get("groups", ())):
             if column not in truth.columns:
                 raise BenchmarkError(f"task {self.name!r}: the truth has no column {column!r}", "Mend the task file.")
-        values = np.column_stack([encode(truth.frame[t], fusion.variables[t]) for t in fusion.targets])
-        groups = {g: np.unique(truth.frame[g].to_numpy(), return_inverse=True)[1] for g in self.said.get("groups", ())}
+        values = np.column_stack([self._truth(truth.frame[t], fusion) for t in fusion.targets])
+        groups = {g: _groups(truth.frame[g]) for g in self.said.get("groups", ())}
         notes = () if weight else ("No weight is named: every row counts 1.",)
-        return Problem(fusion, values, groups=groups, figures=self._figures(), notes=notes)
+        return Problem(fusion, values, groups=groups, figures=self._figures(fusion), notes=notes)
 
-    def _figures(self) -> tuple[Figure, ...]:
+    def _truth(self, series: Series, fusion: Fusion) -> npt.NDArray[np.float64]:
+        """Return a target's true values as numbers; each must be one that a donor could have."""
+        variable = fusion.variables[series.name]
+        values = encode(series, variable)
+        bad = ~np.isfinite(values) | (variable.kind.is_class & (values < 0))
+        if bad.any():
+            what = "missing or a level that no donor has" if variable.kind.is_class else "missing or infinite"
+            raise BenchmarkError(
+                f"task {self.name!r}: the truth's {series.name!r} is {what} in {bad.sum():,} of {len(bad):,} rows",
+                "Leave these rows out, or recode them.",
+            )
+        return values
+
+    def _figures(self, fusion: Fusion) -> tuple[Figure, ...]:
         try:
-            return tuple(Figure(f["name"], f["target"], float(f["threshold"])) for f in self.said.get("figure", ()))
+            out = tuple(Figure(f["name"], f["target"], float(f["threshold"])) for f in self.said.get("figure", ()))
         except (KeyError, TypeError, ValueError) as error:
-            raise BenchmarkError(f"{self.path}: a [[figure]] is not understood: {error}", _FIGURE) from None
+            told = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise BenchmarkError(f"{self.path}: a [[figure]] is not understood: {told}", _FIGURE) from None
+        amounts = [t for t in fusion.targets if not fusion.variables[t].kind.is_class] + list(fusion.derived)
+        for figure in out:
+            if figure.target not in amounts:
+                raise BenchmarkError(
+                    f"{self.path}: the target {figure.target!r} of figure {figure.name!r} is no amount that is imputed",
+                    closest(figure.target, amounts),
+                )
+            if math.isnan(figure.threshold):
+                raise BenchmarkError(f"{self.path}: the threshold of figure {figure.name!r} is nan", _FIGURE)
+        return out
+
+
+def _check(key: str, value: Any, path: Path) -> None:
+    """Raise unless a key holds what it must."""
+    if key == "figure" or (key == "keys" and isinstance(value, str)):
+        return
+    if key in _TEXTS:
+        sound, remedy = isinstance(value, str), f'Write {key} = "…".'
+    elif key == "kinds":
+        sound, remedy = isinstance(value, dict), 'Write [kinds] and, below it, column = "kind".'
+    else:
+        sound = isinstance(value, list) and all(isinstance(name, str) for name in value)
+        remedy = f'Write a list: {key} = ["…"].'
+    if not sound:
+        raise BenchmarkError(f"{path}: {key} is {value!r}", remedy)
+
+
+def _groups(series: Series) -> npt.NDArray[np.int64]:
+    """Return a number for each value of a column, text or not; missing values are a group of their own."""
+    gaps = series.is_null().to_list()
+    values = ["" if gap else f"={value}" for value, gap in zip(series.to_list(), gaps, strict=True)]
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
 _FIGURE = "Give each a name, a target and a threshold."
