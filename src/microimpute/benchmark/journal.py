@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import platform
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +18,7 @@ import microimpute
 from microimpute.benchmark.suite import Cell
 from microimpute.errors import BenchmarkError
 
-__all__ = ["Journal", "identity", "read", "versions"]
+__all__ = ["Journal", "identity", "latest", "read", "versions"]
 
 #: Parts of the package that don't change a result.
 _SILENT = ("report", "cli.py", "say.py", "benchmark/leaderboard.py", "benchmark/page.py", "benchmark/ranking.py")
@@ -73,6 +75,11 @@ class Journal:
     path
         ``results.jsonl``; made if it does not exist. A last line that was cut off by a kill is removed, and
         `cut` says so.
+
+    Raises
+    ------
+    BenchmarkError
+        If the file is something else; it is left as it is.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,12 +87,11 @@ class Journal:
         self.cut = False
         self.records: dict[str, dict[str, Any]] = {}
         if path.exists():
-            content = path.read_bytes()
-            whole = content[: content.rfind(b"\n") + 1]
-            self.cut = len(whole) < len(content)
+            whole, last = _lines(path)
+            self.records = {_key(r): r for r in _records(whole, path)}
+            self.cut = bool(last)
             if self.cut:
-                path.write_bytes(whole)
-            self.records = {_key(r): r for r in read(path)}
+                os.truncate(path, len(whole))
 
     def find(self, said: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return a finished cell's record; failed ones are tried again."""
@@ -96,6 +102,8 @@ class Journal:
         """Append one record; it is on disk when this returns."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         self.records[_key(record)] = record
 
 
@@ -105,13 +113,45 @@ def read(path: Path) -> list[dict[str, Any]]:
     Raises
     ------
     BenchmarkError
-        If it is not one.
+        If it is not one, or no cell is finished in it.
     """
-    try:
-        text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
-        records = [json.loads(line) for line in text.splitlines()]
-        for record in records:
-            _key(record), record["status"], record["values"]
-    except (OSError, EOFError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
-        raise BenchmarkError(f"{path} is not a benchmark's results: {error}", "Give a results.jsonl.") from None
+    records = _records(_lines(path)[0], path)
+    if not records:
+        raise BenchmarkError(f"{path} has no finished cell", "Run the benchmark first.")
     return records
+
+
+def latest(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Keep the last record of each task, arm, seed and label: cells that failed or changed were tried again."""
+    return list({(r["task"], r["arm"], r["seed"], r["label"]): r for r in records}.values())
+
+
+#: How every line of a journal begins.
+_START = b'{"task": '
+
+
+def _lines(path: Path) -> tuple[bytes, bytes]:
+    """Return a journal's whole lines, and the beginning of one that a kill cut off."""
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise _foreign(path, error) from None
+    end = content.rfind(b"\n") + 1
+    whole, last = content[:end], content[end:]
+    if last[: len(_START)] != _START[: len(last)]:
+        raise _foreign(path, "its last line is no record")
+    return whole, last
+
+
+def _records(whole: bytes, path: Path) -> list[dict[str, Any]]:
+    try:
+        records = [json.loads(line) for line in whole.decode().split("\n")[:-1]]
+        for record in records:
+            _key(record), record["status"], record["values"], record["kinds"], record["rows"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _foreign(path, f"it lacks {error}" if isinstance(error, KeyError) else error) from None
+    return records
+
+
+def _foreign(path: Path, why: object) -> BenchmarkError:
+    return BenchmarkError(f"{path} is not a benchmark's results: {why}", "Give a results.jsonl.")

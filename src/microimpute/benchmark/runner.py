@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from microimpute.benchmark.journal import Journal, identity, versions
 from microimpute.benchmark.own_task import find_task
 from microimpute.benchmark.scores import Scores
 from microimpute.benchmark.suite import Cell, Contender, Suite
-from microimpute.errors import BenchmarkError
+from microimpute.errors import BenchmarkError, MicroImputeError
 
-__all__ = ["benchmark", "run_suite"]
+__all__ = ["benchmark", "make_folder", "run_suite"]
 
 Progress = Callable[[str, float], None]
 
@@ -69,7 +69,13 @@ def run_suite(
 ) -> Scores:
     """Run a suite; finished cells of an earlier run into the same folder are taken from its journal.
 
-    Tasks whose files are not there are left out and listed in `Scores.left_out`.
+    Tasks whose files are not there or can't be used, and those that have none of the suite's arms, are left out and
+    listed in `Scores.left_out`.
+
+    Raises
+    ------
+    BenchmarkError
+        If no task can run, or the folders can't be used.
     """
     from joblib import Parallel, cpu_count, delayed, parallel_config
 
@@ -79,7 +85,7 @@ def run_suite(
         raise BenchmarkError(f"the data folder {folder} does not exist", "Give --data DIR.")
     hashes, left_out = _hashes(suite, folder)
     if not hashes:
-        raise BenchmarkError("no task can run: " + "; ".join(left_out.values()), "Give --data DIR with the files.")
+        raise _nothing(left_out)
     journal = _journal(out)
     if journal is not None and journal.cut:
         tell("the journal's last line was cut off and is made again", 0.0)
@@ -88,7 +94,7 @@ def run_suite(
     waiting: list[Cell] = []
     for cell in cells:
         found = journal.find(identity(cell, hashes[cell.task])) if journal is not None else None
-        done.append(found) if found is not None else waiting.append(cell)
+        done.append(found) if found is not None and _gated_alike(found, suite.limit) else waiting.append(cell)
     if done:
         tell(f"{len(done)} of {len(cells)} cells are in the journal already", len(done) / len(cells))
     with parallel_config(backend="loky", inner_max_num_threads=1):  # threads of many workers would fight for cores
@@ -97,36 +103,73 @@ def run_suite(
         delayed(_one)(cell, folder, suite.limit, hashes[cell.task]) for cell in waiting
     )
     for record in results:
+        if "left out" in record:
+            left_out[record["task"]] = BenchmarkError(*record["left out"])
+            continue
         if journal is not None:
             journal.add(record)
         done.append(record)
         tell(_line(record), len(done) / len(cells))
-    return Scores.of(done, left_out)
+    if not done:
+        raise _nothing(left_out)
+    return Scores.of(done, {name: why.problem for name, why in left_out.items()})
+
+
+def _gated_alike(record: Mapping[str, Any], limit: float) -> bool:
+    """Say whether the time limit, which may have changed since, gates a finished cell as it did then."""
+    gates = record.get("gates", {})
+    return not gates or (gates["seconds over"] > 0) == (record["seconds"] > limit)
+
+
+def _nothing(left_out: Mapping[str, BenchmarkError]) -> BenchmarkError:
+    remedies = dict.fromkeys(why.remedy for why in left_out.values())
+    return BenchmarkError("no task can run: " + "; ".join(w.problem for w in left_out.values()), " ".join(remedies))
 
 
 def _one(cell: Cell, data: Path | None, limit: float, data_hash: str) -> dict[str, Any]:
     stamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     said = identity(cell, data_hash) | {"track": find_task(cell.task).track, "at": stamp, "versions": versions()}
-    return said | run_cell(cell, data, limit)
+    try:
+        return said | run_cell(cell, data, limit)
+    except MicroImputeError as error:  # the task's own: what a method raises is in its record
+        named = error.problem if isinstance(error, BenchmarkError) else f"task {cell.task!r}: {error.problem}"
+        return said | {"left out": (named, error.remedy)}
 
 
-def _hashes(suite: Suite, data: Path | None) -> tuple[dict[str, str], dict[str, str]]:
+def _hashes(suite: Suite, data: Path | None) -> tuple[dict[str, str], dict[str, BenchmarkError]]:
     hashes: dict[str, str] = {}
-    left_out: dict[str, str] = {}
+    left_out: dict[str, BenchmarkError] = {}
     for name in suite.tasks:
         try:
             hashes[name] = find_task(name).data_hash(data)
         except BenchmarkError as error:
-            left_out[name] = error.problem
+            left_out[name] = error
+        if not suite.arms_of(name):
+            hashes.pop(name, None)
+            wanted = " or ".join(map(repr, suite.arms or ()))
+            left_out[name] = BenchmarkError(f"task {name!r} has no arm {wanted}", "Choose another arm.")
     return hashes, left_out
 
 
 def _journal(out: str | Path | None) -> Journal | None:
     if out is None:
         return None
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    return Journal(folder / "results.jsonl")
+    make_folder(Path(out))
+    return Journal(Path(out) / "results.jsonl")
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder for results if it is not there.
+
+    Raises
+    ------
+    BenchmarkError
+        If it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BenchmarkError(f"the folder {folder} can't be made: {error}", "Choose another with --out.") from None
 
 
 def _line(record: dict[str, Any]) -> str:
