@@ -158,7 +158,7 @@ def test_truth_that_lacks_something(tmp_path, truth, named):
 def test_truth_with_a_level_that_no_donor_has(tmp_path):
     text = TASK.replace("owner", "region_of_work")
     path = write_task(tmp_path, text, truth=lambda f: every_fifth(f, "region_of_work", "moon"))
-    with pytest.raises(BenchmarkError, match="'region_of_work' is .* a level that no donor has in 24 of 120 rows"):
+    with pytest.raises(BenchmarkError, match=r"'region_of_work' is .* a level that no donor has in 24 of 120 rows"):
         problem(path)
 
 
@@ -176,7 +176,7 @@ def test_missing_files(tmp_path, side):
 
 
 def test_missing_task_file(tmp_path):
-    with pytest.raises(BenchmarkError, match="nothing.toml can't be read"):
+    with pytest.raises(BenchmarkError, match=r"nothing\.toml can't be read"):
         find_task(str(tmp_path / "nothing.toml"))
 
 

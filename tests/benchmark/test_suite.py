@@ -137,7 +137,7 @@ def test_names_that_are_no_suite(tmp_path):
     with pytest.raises(BenchmarkError, match=r"'quik'.*Did you mean 'quick'\?.*TOML"):
         Suite.read("quik")
     (tmp_path / "latin.toml").write_bytes(b"title = '\xe9'")
-    with pytest.raises(BenchmarkError, match="latin.toml"):
+    with pytest.raises(BenchmarkError, match=r"latin\.toml"):
         Suite.read(tmp_path / "latin.toml")
 
 
