@@ -152,10 +152,11 @@ def _audit_rows(scores: Scores) -> list[Row]:
 def _troubles(scores: Scores) -> list[str]:
     bad = scores.cells[scores.cells["status"] != "ok"]
     table = bad.groupby(["method", "task", "arm", "status", "reason"]).size().reset_index(name="cells")
-    return [
-        f"{row.method} on {row.task}/{row.arm}: {row.status} ({row.reason}), {row.cells} cells"
-        for row in table.itertuples()
-    ]
+    out = []
+    for method, task, arm, status, reason, cells in table.itertuples(index=False, name=None):
+        told = " ".join(str(reason).split())
+        out.append(f"{method} on {task}/{arm}: {status} ({told}), {cells} cell{'s' if cells > 1 else ''}")
+    return out
 
 
 def _undefined(scores: Scores) -> list[str]:
@@ -202,11 +203,11 @@ def _opening(summary: Mapping[str, Any]) -> list[str]:
     for row in summary["headline"]:
         skills = [_with_span(row["skill"][f], row["span"][f]) for f in families]
         without = "–".join(str(w) for w in dict.fromkeys(row["without"]))
+        worst = f"{_text(row['worst'])} ({row['worst_family']})" if row["worst_family"] else ""
         rows.append(
             [
                 *(row["method"], *skills, _with_span(row["mean"], row["span"]["mean"])),
-                *(f"{_text(row['worst'])} ({row['worst_family']})", _with_span(row["rank"], row["rank_span"])),
-                *(_text(row["p_best"]), without),
+                *(worst, _with_span(row["rank"], row["rank_span"]), _text(row["p_best"]), without),
             ]
         )
     lines += _table(head, rows)
@@ -271,5 +272,6 @@ def _with_span(value: float | None, span: Iterable[float | None]) -> str:
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    lines = [f"| {' | '.join(row)} |" for row in [head, *rows]]
+    bar = r"\|"  # a bar within a cell would end it
+    lines = [f"| {' | '.join(cell.replace('|', bar) for cell in row)} |" for row in [head, *rows]]
     return [lines[0], "|" + "---|" * len(head), *lines[1:]]

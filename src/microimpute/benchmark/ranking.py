@@ -48,6 +48,7 @@ def rank(scores: Scores, resamples: int = 1000, seed: int = 0) -> Ranking:
 
     Tasks (with all their arms) are drawn with replacement, then within each arm the seeds: a seed is a new division
     of the households into donors and receivers, or a new population, so it carries the error of households.
+    Instances that not all methods ran on, or that are informative in no family, are left out.
 
     Parameters
     ----------
@@ -60,6 +61,8 @@ def rank(scores: Scores, resamples: int = 1000, seed: int = 0) -> Ranking:
     """
     value = scores.families().mean(axis=1).unstack("method")
     methods = list(value.columns)
+    nothing = value.iloc[:1].notna() * 0.0  # one instance on which all are equal
+    value = value.dropna() if value.notna().all(axis=1).any() else nothing
     instances = [
         [arm.to_numpy() for _, arm in by_task.groupby(level="arm")] for _, by_task in value.groupby(level="task")
     ]
@@ -127,7 +130,8 @@ def _winner(methods: list[str], drawn: FloatArray, without: dict[str, FloatArray
     if len(methods) == 1:
         return None, "There is only one method."
     if len(without) < ENOUGH:
-        return None, f"{max(len(without), 1)} tasks are too few to declare a winner; it takes {ENOUGH}."
+        few = f"{len(without)} tasks are" if without else "One task is"
+        return None, f"{few} too few to declare a winner; it takes {ENOUGH}."
     if chance[best] < SURE:
         return (
             None,
@@ -148,26 +152,26 @@ def interval(scores: Scores, resamples: int = 1000, seed: int = 0) -> dict[str, 
         Family, or ``"mean"`` → frame with columns ``low`` and ``high``, a row per method.
     """
     families = scores.families()
-    out = {}
-    for name, column in [*families.items(), ("mean", families.mean(axis=1))]:
-        value = column.unstack("method")
-        tasks = [[a.to_numpy() for _, a in t.groupby(level="arm")] for _, t in value.groupby(level="task")]
-        rng = np.random.default_rng(seed)
-        drawn = []
-        for _ in range(resamples):
-            chosen = [tasks[t] for t in rng.integers(len(tasks), size=len(tasks))]
-            drawn.append(_without_gaps(np.array([_redrawn(arms, rng) for arms in chosen])))
-        low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-        out[str(name)] = pd.DataFrame({"low": low, "high": high}, index=value.columns)
-    return out
+    value = families.unstack("method")
+    tasks = [[arm.to_numpy() for _, arm in task.groupby(level="arm")] for _, task in value.groupby(level="task")]
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(resamples):
+        chosen = [tasks[t] for t in rng.integers(len(tasks), size=len(tasks))]
+        drawn.append(_mean_of_known([_redrawn(arms, rng) for arms in chosen]))
+    by_family = pd.DataFrame(drawn, columns=value.columns)
+    parts = {str(f): pd.DataFrame(by_family[f]) for f in families.columns}
+    parts["mean"] = by_family.T.groupby(level="method").mean().T
+    return {name: part.quantile([0.025, 0.975]).T.set_axis(["low", "high"], axis=1) for name, part in parts.items()}
 
 
 def _redrawn(arms: list[FloatArray], rng: np.random.Generator) -> FloatArray:
-    """Return the mean over arms of the mean over redrawn seeds, shape (methods,)."""
-    return np.asarray(np.mean([a[rng.integers(len(a), size=len(a))].mean(axis=0) for a in arms], axis=0))
+    """Return the mean over arms of the mean over redrawn seeds, shape (columns,)."""
+    return _mean_of_known([_mean_of_known(a[rng.integers(len(a), size=len(a))]) for a in arms])
 
 
-def _without_gaps(means: FloatArray) -> FloatArray:
-    """Average over tasks, leaving out those that have no such family, shape (methods,)."""
-    known = np.isfinite(means)
-    return np.asarray(np.where(known, means, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+def _mean_of_known(values: FloatArray | list[FloatArray]) -> FloatArray:
+    """Average over the first axis what is known; NaN where nothing is."""
+    values = np.asarray(values)
+    known = np.isfinite(values)
+    return np.asarray(np.where(known, values, 0.0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan))

@@ -49,8 +49,9 @@ class Scores:
 
     @classmethod
     def of(cls, records: Iterable[dict[str, Any]], left_out: Mapping[str, str] | None = None) -> Scores:
-        """Make scores from records of cells."""
-        records = sorted(records, key=lambda r: (r["task"], r["arm"], r["seed"], r["label"]))
+        """Make scores from records of cells; of two records of one cell, as a journal has after a retry, the later."""
+        last = {(r["task"], r["arm"], r["seed"], r["label"]): r for r in records}
+        records = [last[key] for key in sorted(last)]
         frame = with_skill(pd.DataFrame(_values(records), columns=_COLUMNS))
         cells = pd.DataFrame([_cell(r) for r in records])
         audits = pd.DataFrame(_audits(records), columns=["task", "arm", "seed", "method", "audit", "figure", "value"])
@@ -89,11 +90,13 @@ class Scores:
 
     def headline(self) -> pd.DataFrame:
         """Return each method's mean skill by family over tasks, their mean, and its worst family."""
-        families = self.families().groupby(["task", "arm", "method"]).mean().groupby("method").mean()
+        families = self.families()
+        for level in (["task", "arm", "method"], ["task", "method"], ["method"]):  # each task counts alike
+            families = families.groupby(level).mean()
         out = families.copy()
         out["mean"] = families.mean(axis=1)
         out["worst"] = families.min(axis=1)
-        out["worst family"] = families.idxmin(axis=1)
+        out["worst family"] = families.fillna(np.inf).idxmin(axis=1).where(families.notna().any(axis=1), "")
         return out.sort_values("mean", ascending=False)
 
     def by_kind(self) -> pd.DataFrame:
