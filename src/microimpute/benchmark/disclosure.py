@@ -47,11 +47,12 @@ def round_figure(value: float) -> float | None:
     Parameters
     ----------
     value
-        The figure; NaN and infinities become None.
+        The figure; NaN and infinities, and what would round to one, become None.
     """
     if not math.isfinite(value):
         return None
-    return float(_significant(Decimal(repr(float(value)))))
+    rounded = float(_significant(Decimal(repr(float(value)))))
+    return rounded if math.isfinite(rounded) else None
 
 
 def _significant(value: Decimal) -> Decimal:
