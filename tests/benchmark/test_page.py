@@ -1,0 +1,165 @@
+"""The leaderboard in a real browser: nothing is fetched, nothing complains, nothing scrolls sideways."""
+
+import shutil
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from markupsafe import escape
+
+from microimpute.benchmark.leaderboard import summarise
+from microimpute.benchmark.page import page
+from microimpute.benchmark.scores import Scores
+from microimpute.metrics.base import audits, metrics
+
+METHODS = {"forest": 0.3, "quantile_forest": 0.5, "hotdeck": 0.8, "shuffle": 1.0, "broken": None}
+LABEL = "<script>alert(1)</script>"
+
+
+def records(labels):
+    rng = np.random.default_rng(0)
+    kinds = {"y": "semicontinuous", "z": "categorical"}
+    for task in ("scf_sample", "wealth_simulator"):
+        for seed in (0, 1):
+            for label, level in ({"null": 1.0, "oracle": 0.0} | labels).items():
+                values = (
+                    {}
+                    if level is None
+                    else {m: {"y": max(0.0, level + 0.1 * rng.normal()), "": level} for m in metrics()}
+                )
+                yield {
+                    **{"track": "B", "task": task, "arm": "split", "seed": seed, "label": label, "kinds": kinds},
+                    **{"values": values, "rows": {}, "seconds": 1.5, "peak_mb": 300, "code": "c0de"},
+                    "audits": {name: {"share": 0.5} for name in audits()} if values else {},
+                    "status": "ok" if values else "failed",
+                    "reason": "" if values else "ValueError: no_way_to_break_this_" + "x" * 150,
+                }
+
+
+def made(labels=METHODS):
+    return page(summarise(Scores.of(records(labels), {"recs": "needs a data folder"}), "A benchmark"))
+
+
+@pytest.fixture(scope="module")
+def html():
+    return made()
+
+
+@pytest.fixture(scope="module")
+def file(html, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "leaderboard.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+def test_the_same_summary_gives_the_same_bytes(html):
+    assert made() == html
+
+
+def test_every_method_family_and_task_stands_on_the_page(html):
+    for word in (*METHODS, "conditional", "tails", "scf_sample", "wealth_simulator", "no_way_to_break_this_"):
+        assert word in html
+    for name, cls in metrics().items():
+        assert name in html
+        assert str(escape(cls.summary)) in html
+    assert html.count("<svg") == 6
+
+
+def test_labels_are_text_and_never_markup():
+    found = made({LABEL: 0.5, "hotdeck": 0.8})
+    assert "<script" not in found
+    assert "&lt;script&gt;" in found
+
+
+def test_a_method_without_any_skill_is_left_blank():
+    """Null and oracle are alike: dots and cells stay empty."""
+    same = [r | {"values": {"gini": {"y": 0.1}}} for r in records({"hotdeck": 0.5})]
+    found = page(summarise(Scores.of(same), "x"))
+    assert "nan" not in found.lower().replace("nan-", "")
+    assert "None" not in found.replace("None.", "")
+
+
+def test_figures_are_well_formed_and_show_all_methods(html):
+    part = html[html.index("<svg") : html.index("</svg>") + 6]
+    text = " ".join(ET.fromstring(part).itertext())
+    assert all(method in text for method in METHODS)
+
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SCROLLING = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium on the path")
+    with api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+def opened(browser, path, width):
+    """Open a page with all its details, and collect everything that it complains of or asks for."""
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    told = []
+    tab.on("console", lambda message: told.append(f"console: {message.text}"))
+    tab.on("pageerror", lambda error: told.append(f"error: {error}"))
+    tab.on("request", lambda request: told.append(f"request: {request.url}"))
+    tab.goto(path.as_uri())
+    tab.wait_for_load_state("networkidle")
+    tab.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    return tab, [line for line in told if line != f"request: {path.as_uri()}" and "request: data:" not in line]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 400])
+def test_opens_quietly_and_does_not_scroll_sideways(browser, file, width):
+    tab, told = opened(browser, file, width)
+    assert told == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.locator("h1").inner_text() == "A benchmark"
+    assert tab.locator("figure svg").count() == 6
+    for figure in tab.locator("figure svg").all():
+        assert figure.bounding_box()["height"] > 80
+
+
+@pytest.mark.browser
+def test_at_1280_no_table_scrolls_either(browser, file):
+    tab, _ = opened(browser, file, 1280)
+    assert tab.evaluate(SCROLLING) == 0
+
+
+@pytest.mark.browser
+def test_the_figures_words_are_not_cut_off(browser, file):
+    """All words of a figure lie within it."""
+    tab, _ = opened(browser, file, 1280)
+    outside = """[...document.querySelectorAll('figure svg')].flatMap(svg => {
+        const frame = svg.getBoundingClientRect();
+        return [...svg.querySelectorAll('text')].filter(t => {
+            const box = t.getBoundingClientRect();
+            return box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1;
+        }).map(t => t.textContent);
+    })"""
+    assert tab.evaluate(outside) == []
+
+
+@pytest.mark.browser
+def test_a_planted_fault_is_seen(browser, file, tmp_path):
+    bad = tmp_path / "bad.html"
+    fault = '<img src="missing.png"><div style="width: 2000px">wide</div><div class="scroll"><div style="width: 3000px">x</div></div>'
+    bad.write_text(file.read_text(encoding="utf-8").replace("</body>", fault + "</body>"), encoding="utf-8")
+    tab, told = opened(browser, bad, 1280)
+    assert told != []
+    assert tab.evaluate("document.documentElement.scrollWidth") > 1280
+    assert tab.evaluate(SCROLLING) == 1
