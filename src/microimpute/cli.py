@@ -277,11 +277,11 @@ def benchmark_command(
 def leaderboard(results: Path, title: str, out: Path) -> None:
     """Make the pages again from RESULTS, a journal (results.jsonl, or gzipped)."""
     with _plain_errors():
-        from microimpute.benchmark.journal import latest, read
+        from microimpute.benchmark.journal import read
         from microimpute.benchmark.runner import make_folder
         from microimpute.benchmark.scores import Scores
 
-        scores = Scores.of(latest(read(results)))
+        scores = Scores.of(read(results))
         make_folder(out)
         _leaderboard(scores, title, out)
 

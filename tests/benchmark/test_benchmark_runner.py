@@ -279,7 +279,7 @@ def test_notes_of_a_task_are_in_its_records(quick, tmp_path):
 def uninterrupted(tmp_path_factory):
     """Path of a suite on one small task, and its scores from one worker."""
     path = write_task(tmp_path_factory.mktemp("whole"))
-    return suite_file_for(path, "hotdeck", seeds=2), run_suite(suite(path, seeds=2), workers=1)
+    return suite_file_for(path, "forest", seeds=2), run_suite(suite(path, methods=("forest",), seeds=2), workers=1)
 
 
 def test_workers_do_not_change_results(uninterrupted):
@@ -323,7 +323,7 @@ def test_killed_in_the_middle_and_started_again(uninterrupted, tmp_path):
     records = read(journal)
     assert len(records) == 6
     places = {(r["seed"], r["label"]) for r in records}
-    assert places == {(seed, label) for seed in (0, 1) for label in ("null", "oracle", "hotdeck")}
+    assert places == {(seed, label) for seed in (0, 1) for label in ("null", "oracle", "forest")}
     scores = Scores.of(records)
     same(scores.frame, whole.frame)
     same(cells(scores), cells(whole))

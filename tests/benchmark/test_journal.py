@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microimpute.benchmark import journal as journal_file
-from microimpute.benchmark.journal import Journal, identity, latest, read
+from microimpute.benchmark.journal import Journal, identity, read
 from microimpute.benchmark.suite import Cell, Contender
 from microimpute.errors import BenchmarkError
 
@@ -192,13 +192,6 @@ def test_the_order_of_settings_does_not_matter(path):
     Journal(path).add(record(replace(CELL, contender=Contender("few", "forest", {"trees": 3, "leaf": 5}))))
     other = replace(CELL, contender=Contender("few", "forest", {"leaf": 5, "trees": 3}))
     assert Journal(path).find(identity(other, "d")) is not None
-
-
-def test_latest_keeps_the_last_try():
-    first = record(status="failed")
-    elsewhere = record(replace(CELL, seed=1))
-    changed = record(replace(CELL, seed=1, contender=Contender("few", "forest", {"trees": 9})), data="other")
-    assert latest([first, elsewhere, record(), changed]) == [record(), changed]
 
 
 def test_the_code_hash_is_of_what_changes_results(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +18,7 @@ import microimpute
 from microimpute.benchmark.suite import Cell
 from microimpute.errors import BenchmarkError
 
-__all__ = ["Journal", "identity", "latest", "read", "versions"]
+__all__ = ["Journal", "identity", "read", "versions"]
 
 #: Parts of the package that don't change a result.
 _SILENT = ("report", "cli.py", "say.py", "benchmark/leaderboard.py", "benchmark/page.py", "benchmark/ranking.py")
@@ -119,11 +119,6 @@ def read(path: Path) -> list[dict[str, Any]]:
     if not records:
         raise BenchmarkError(f"{path} has no finished cell", "Run the benchmark first.")
     return records
-
-
-def latest(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep the last record of each task, arm, seed and label: cells that failed or changed were tried again."""
-    return list({(r["task"], r["arm"], r["seed"], r["label"]): r for r in records}.values())
 
 
 #: How every line of a journal begins.
