@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format samples clean
+.PHONY: help demo test check bench leaderboard format samples clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -43,6 +43,10 @@ bench: $(VENV)/.installed-bench ## All numbers of docs/performance.md (SCF=SCFP2
 	$(BIN)/python benchmarks/full_job.py --scf $(SCF) --cps $(CPS)
 	$(BIN)/python benchmarks/same_population.py $(SCF)
 	$(BIN)/python benchmarks/heldout.py $(SCF)
+
+leaderboard: $(VENV)/.installed ## Make docs/benchmarks.md again from the committed results
+	$(BIN)/microimpute leaderboard benchmarks/results.jsonl.gz --title "Benchmark results" --out out/leaderboard
+	cp out/leaderboard/leaderboard.md docs/benchmarks.md
 
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .

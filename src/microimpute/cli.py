@@ -288,7 +288,8 @@ def leaderboard(results: Path, title: str, out: Path) -> None:
 
 def _leaderboard(scores: Scores, title: str, out: Path) -> int:
     """Write both pages, print the Markdown's opening, return the number of failed cells."""
-    from microimpute.benchmark.leaderboard import markdown, summarise
+    from microimpute.benchmark.leaderboard import summarise
+    from microimpute.benchmark.markdown import markdown
     from microimpute.benchmark.page import page
 
     summary = summarise(scores, title)

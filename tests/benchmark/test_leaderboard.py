@@ -2,7 +2,8 @@
 
 import pytest
 
-from microimpute.benchmark.leaderboard import markdown, summarise
+from microimpute.benchmark.leaderboard import summarise
+from microimpute.benchmark.markdown import markdown
 from microimpute.benchmark.ranking import interval, rank
 from microimpute.benchmark.scores import Scores
 from microimpute.metrics.base import FAMILIES, audits, metrics

@@ -93,6 +93,12 @@ def test_means_are_over_targets_then_metrics_and_harm_is_taken_off():
     assert found == pytest.approx(((1 + 0.5) / 2 + 0.25) / 2 - 0.6 / 3)
 
 
+def test_skill_less_harm_is_cut_at_the_floor_too():
+    null, oracle = {"gini": 1.0, "hill": 0.1}, {"gini": 0.0, "hill": 0.1}
+    found = scored(null=null, oracle=oracle, a={"gini": 9.0, "hill": 9.0}).families()["tails"].item()
+    assert found == FLOOR
+
+
 def test_a_family_that_is_nowhere_informative_is_blank():
     scores = scored(null={"gini": 0.1, "crps": 1.0}, oracle={"gini": 0.1}, a={"gini": 9.0, "crps": 0.5})
     assert scores.families()["tails"].isna().all()

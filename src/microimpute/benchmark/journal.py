@@ -21,7 +21,10 @@ from microimpute.errors import BenchmarkError
 __all__ = ["Journal", "identity", "read", "versions"]
 
 #: Parts of the package that don't change a result.
-_SILENT = ("report", "cli.py", "say.py", "benchmark/leaderboard.py", "benchmark/page.py", "benchmark/ranking.py")
+_SILENT = (
+    *("report", "cli.py", "say.py"),
+    *(f"benchmark/{name}.py" for name in ("leaderboard", "markdown", "page", "ranking", "scores")),
+)
 
 
 @cache

@@ -1,19 +1,19 @@
-"""The leaderboard: scores summed up as one plain dict, and as Markdown."""
+"""The leaderboard: scores summed up as one plain dict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from microimpute.benchmark.across import across_rows
 from microimpute.benchmark.ranking import Ranking, interval, rank
 from microimpute.benchmark.scores import FLOOR, Scores
 from microimpute.benchmark.suite import NULL, ORACLE
 from microimpute.metrics.base import FAMILIES, audits, metrics
 
-__all__ = ["markdown", "summarise"]
+__all__ = ["summarise"]
 
 Row = dict[str, Any]
 
@@ -48,6 +48,7 @@ def summarise(scores: Scores, title: str) -> dict[str, Any]:
         "kinds": _kinds(scores, families),
         "costs": _costs(scores),
         "audits": _audit_rows(scores),
+        "across": across_rows(scores.across),
         "troubles": _troubles(scores),
         "left_out": [f"{task}: {why}" for task, why in scores.left_out.items()],
         "undefined": _undefined(scores),
@@ -62,6 +63,7 @@ def _made_from(scores: Scores) -> Row:
         "cells": len(cells),
         "tasks": {str(t): list(a) for t, a in arms.items()},
         "seeds": int(cells["seed"].nunique()),
+        "code": sorted({str(code) for code in cells["code"]}),
         "methods": scores.methods,
     }
 
@@ -181,97 +183,3 @@ def _metric_rows(scores: Scores) -> list[Row]:
 
 def _plain(value: Any) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
-
-
-def markdown(summary: Mapping[str, Any]) -> str:
-    """Write a summary as Markdown."""
-    return "\n".join([*_opening(summary), *_drill_down(summary), *_small_print(summary)]) + "\n"
-
-
-def _opening(summary: Mapping[str, Any]) -> list[str]:
-    made, families = summary["made_from"], summary["families"]
-    lines = [f"# {summary['title']}", ""]
-    lines += [f"{len(made['tasks'])} tasks, {made['seeds']} seeds, {made['cells']} cells. **{summary['verdict']}**", ""]
-    lines += [
-        f"Skill: 0 is a weighted shuffle of donor rows that ignores the predictors, 1 the truth itself; negative is "
-        f"worse than ignoring the predictors (in means no worse than {summary['floor']:g}). In brackets: 95% "
-        "bootstrap intervals over tasks and seeds.",
-        "",
-    ]
-    head = ["method", *families, "mean", "worst family", "mean rank", "P(best)", "rank without one task"]
-    rows = []
-    for row in summary["headline"]:
-        skills = [_with_span(row["skill"][f], row["span"][f]) for f in families]
-        without = "–".join(str(w) for w in dict.fromkeys(row["without"]))
-        worst = f"{_text(row['worst'])} ({row['worst_family']})" if row["worst_family"] else ""
-        rows.append(
-            [
-                *(row["method"], *skills, _with_span(row["mean"], row["span"]["mean"])),
-                *(worst, _with_span(row["rank"], row["rank_span"]), _text(row["p_best"]), without),
-            ]
-        )
-    lines += _table(head, rows)
-    methods = list(summary["better"])
-    if len(methods) > 1:
-        lines += ["", "## Probability that the row's method ranks above the column's", ""]
-        lines += _table(["", *methods], [[a, *(_text(summary["better"][a].get(b)) for b in methods)] for a in methods])
-    return lines
-
-
-def _drill_down(summary: Mapping[str, Any]) -> list[str]:
-    families = summary["families"]
-    lines = ["", "## By task", ""]
-    rows = [
-        [task["track"], f"{task['task']}, {task['arm']}", m["method"]]
-        + [_text(m["skill"][f]) for f in families]
-        + [_text(m["mean"])]
-        for task in summary["tasks"]
-        for m in task["methods"]
-    ]
-    lines += _table(["track", "task, arm", "method", *families, "mean"], rows)
-    lines += ["", "## By kind of variable", ""]
-    rows = [
-        [kind["kind"], m["method"], *(_text(m["skill"][f]) for f in families)]
-        for kind in summary["kinds"]
-        for m in kind["methods"]
-    ]
-    lines += _table(["kind", "method", *families], rows)
-    methods = summary["made_from"]["methods"]
-    lines += ["", "## By metric (mean skill, not cut at the bottom)", ""]
-    rows = [
-        [m["family"], m["name"], *(_text(m["skill"].get(x)) for x in methods), m["summary"]] for m in summary["metrics"]
-    ]
-    return lines + _table(["family", "metric", *methods, "what it is"], rows)
-
-
-def _small_print(summary: Mapping[str, Any]) -> list[str]:
-    lines = ["", "## Cost", ""]
-    rows = [[c["method"], _text(c["seconds"]), _text(c["longest"]), _text(c["peak"], 0)] for c in summary["costs"]]
-    lines += _table(["method", "median seconds per cell", "longest", "peak MB of its process"], rows)
-    if summary["audits"]:
-        methods = list(summary["audits"][0]["values"])
-        lines += ["", "## Beside the score: copies and privacy", ""]
-        rows = [[a["audit"], *(_text(a["values"][m]) for m in methods), a["summary"]] for a in summary["audits"]]
-        lines += _table(["figure", *methods, "what it is"], rows)
-    for title, key in (
-        ("Cells that failed or stand behind a gate", "troubles"),
-        ("Tasks that did not run", "left_out"),
-        ("Metrics that are not defined for a task's kinds of variables", "undefined"),
-    ):
-        lines += ["", f"## {title}", "", *([f"- {line}" for line in summary[key]] or ["None."])]
-    return lines
-
-
-def _text(value: float | None, digits: int = 3) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def _with_span(value: float | None, span: Iterable[float | None]) -> str:
-    low, high = span
-    return _text(value) if low is None else f"{_text(value)} [{_text(low, 2)}, {_text(high, 2)}]"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    bar = r"\|"  # a bar within a cell would end it
-    lines = [f"| {' | '.join(cell.replace('|', bar) for cell in row)} |" for row in [head, *rows]]
-    return [lines[0], "|" + "---|" * len(head), *lines[1:]]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from microimpute.benchmark.markdown import amount
 from microimpute.report.plots import IMPUTED, draw
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def page(summary: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(skill=_skill, tint=_tint)
+    environment.filters.update(amount=amount, skill=_skill, tint=_tint)
     height = 0.9 + 0.3 * len(summary["headline"])
     names = [*summary["families"], "mean"]
     figures = {

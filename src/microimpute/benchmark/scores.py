@@ -35,6 +35,8 @@ class Scores:
         its gates.
     audits
         One row per cell and audit figure: ``task, arm, seed, method, audit, figure, value``.
+    across
+        Track C, unranked: one row per task, seed, method, column and figure.
     left_out
         Task → why it did not run.
     undefined
@@ -44,6 +46,7 @@ class Scores:
     frame: pd.DataFrame = field(repr=False)
     cells: pd.DataFrame = field(repr=False)
     audits: pd.DataFrame = field(repr=False)
+    across: pd.DataFrame = field(repr=False)
     left_out: Mapping[str, str]
     undefined: tuple[tuple[str, str], ...]
 
@@ -56,9 +59,10 @@ class Scores:
         cells = pd.DataFrame([_cell(r) for r in records])
         audits = pd.DataFrame(_audits(records), columns=["task", "arm", "seed", "method", "audit", "figure", "value"])
         scored = set(zip(frame["task"], frame["metric"], strict=True))
-        names = {r["task"] for r in records}
+        across = pd.DataFrame(_across(records), columns=["task", "seed", "method", "part", "name", "figure", "value"])
+        names = {r["task"] for r in records if r["track"] != UNRANKED}
         undefined = tuple((t, m) for t in sorted(names) for m in metrics() if (t, m) not in scored)
-        return cls(frame, cells, audits, dict(left_out or {}), undefined)
+        return cls(frame, cells, audits, across, dict(left_out or {}), undefined)
 
     @property
     def methods(self) -> list[str]:
@@ -83,7 +87,8 @@ class Scores:
         table = mean_skill(self.frame, [*INSTANCE, "method", "family"]).unstack("family")
         table = table.reindex(columns=[f for f in FAMILIES if f in table.columns])
         has = table.groupby(INSTANCE).max().notna()
-        index = pd.MultiIndex.from_frame(self.cells[[*INSTANCE, "method"]])
+        ranked = self.cells[self.cells["track"] != UNRANKED]
+        index = pd.MultiIndex.from_frame(ranked[[*INSTANCE, "method"]])
         table = table.reindex(index)
         lacking = table.isna() & has.reindex(index.droplevel("method")).fillna(False).set_axis(index)
         return table.mask(lacking, FLOOR).drop(index=[NULL, ORACLE], level="method", errors="ignore")
@@ -107,6 +112,8 @@ class Scores:
 
 
 INSTANCE = ["task", "arm", "seed"]
+#: The track of tasks without truth per record.
+UNRANKED = "C"
 _COLUMNS = ["track", *INSTANCE, "method", "metric", "family", "target", "kind", "value"]
 
 
@@ -123,7 +130,7 @@ def _values(records: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
 
 def _cell(record: Mapping[str, Any]) -> dict[str, Any]:
     own = {name: record[name] for name in ("track", "task", "arm", "seed")}
-    rest = {name: record.get(name) for name in ("status", "reason", "seconds", "peak_mb")}
+    rest = {name: record.get(name) for name in ("status", "reason", "seconds", "peak_mb", "code")}
     whole: dict[str, Any] = own | {"method": record["label"]} | rest | record["rows"] | record.get("gates", {})
     return whole
 
@@ -134,6 +141,16 @@ def _audits(records: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
         for r in records
         for audit, found in r.get("audits", {}).items()
         for figure, value in found.items()
+    ]
+
+
+def _across(records: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [
+        (r["task"], r["seed"], r["label"], part, name, figure, value)
+        for r in records
+        for part, found in r.get("across", {}).items()
+        for name, figures in found.items()
+        for figure, value in figures.items()
     ]
 
 
