@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench leaderboard format samples clean
+.PHONY: help demo test check bench quick leaderboard format samples clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -43,6 +43,10 @@ bench: $(VENV)/.installed-bench ## All numbers of docs/performance.md (SCF=SCFP2
 	$(BIN)/python benchmarks/full_job.py --scf $(SCF) --cps $(CPS)
 	$(BIN)/python benchmarks/same_population.py $(SCF)
 	$(BIN)/python benchmarks/heldout.py $(SCF)
+
+quick: $(VENV)/.installed ## Score the methods on two small tasks, into out/quick
+	rm -rf out/quick
+	$(BIN)/microimpute benchmark quick --out out/quick
 
 leaderboard: $(VENV)/.installed ## Make docs/benchmarks.md again from the committed results
 	$(BIN)/microimpute leaderboard benchmarks/results.jsonl.gz --title "Benchmark results" --out out/leaderboard
