@@ -1,7 +1,10 @@
 """Fixtures that several tests use."""
 
 import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,3 +16,45 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the full survey files are not here (set MICROIMPUTE_SHARED to the folder that holds data/)")
     return folder
+
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, driven by playwright; skips where either is missing."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium on the path")
+    with api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Callable[[Path, int], tuple[Any, list[str]]]:
+    """Open a page at a width with all its details, and collect everything that it complains of or asks for."""
+
+    def open_page(path: Path, width: int) -> tuple[Any, list[str]]:
+        tab = browser.new_page(viewport={"width": width, "height": 900})
+        told: list[str] = []
+        tab.on("console", lambda message: told.append(f"console: {message.text}"))
+        tab.on("pageerror", lambda error: told.append(f"error: {error}"))
+        tab.on("request", lambda request: told.append(f"request: {request.url}"))
+        tab.goto(path.as_uri())
+        tab.wait_for_load_state("networkidle")
+        tab.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+        return tab, [line for line in told if line != f"request: {path.as_uri()}" and "request: data:" not in line]
+
+    return open_page

@@ -1,6 +1,5 @@
 """The leaderboard in a real browser: nothing is fetched, nothing complains, nothing scrolls sideways."""
 
-import shutil
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -85,47 +84,13 @@ def test_figures_are_well_formed_and_show_all_methods(html):
     assert all(method in text for method in METHODS)
 
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SCROLLING = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium on the path")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-def opened(browser, path, width):
-    """Open a page with all its details, and collect everything that it complains of or asks for."""
-    tab = browser.new_page(viewport={"width": width, "height": 900})
-    told = []
-    tab.on("console", lambda message: told.append(f"console: {message.text}"))
-    tab.on("pageerror", lambda error: told.append(f"error: {error}"))
-    tab.on("request", lambda request: told.append(f"request: {request.url}"))
-    tab.goto(path.as_uri())
-    tab.wait_for_load_state("networkidle")
-    tab.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
-    return tab, [line for line in told if line != f"request: {path.as_uri()}" and "request: data:" not in line]
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 400])
-def test_opens_quietly_and_does_not_scroll_sideways(browser, file, width):
-    tab, told = opened(browser, file, width)
+def test_opens_quietly_and_does_not_scroll_sideways(opened, file, width):
+    tab, told = opened(file, width)
     assert told == []
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert tab.locator("h1").inner_text() == "A benchmark"
@@ -135,15 +100,15 @@ def test_opens_quietly_and_does_not_scroll_sideways(browser, file, width):
 
 
 @pytest.mark.browser
-def test_at_1280_no_table_scrolls_either(browser, file):
-    tab, _ = opened(browser, file, 1280)
+def test_at_1280_no_table_scrolls_either(opened, file):
+    tab, _ = opened(file, 1280)
     assert tab.evaluate(SCROLLING) == 0
 
 
 @pytest.mark.browser
-def test_the_figures_words_are_not_cut_off(browser, file):
+def test_the_figures_words_are_not_cut_off(opened, file):
     """All words of a figure lie within it."""
-    tab, _ = opened(browser, file, 1280)
+    tab, _ = opened(file, 1280)
     outside = """[...document.querySelectorAll('figure svg')].flatMap(svg => {
         const frame = svg.getBoundingClientRect();
         return [...svg.querySelectorAll('text')].filter(t => {
@@ -155,11 +120,11 @@ def test_the_figures_words_are_not_cut_off(browser, file):
 
 
 @pytest.mark.browser
-def test_a_planted_fault_is_seen(browser, file, tmp_path):
+def test_a_planted_fault_is_seen(opened, file, tmp_path):
     bad = tmp_path / "bad.html"
     fault = '<img src="missing.png"><div style="width: 2000px">wide</div><div class="scroll"><div style="width: 3000px">x</div></div>'
     bad.write_text(file.read_text(encoding="utf-8").replace("</body>", fault + "</body>"), encoding="utf-8")
-    tab, told = opened(browser, bad, 1280)
+    tab, told = opened(bad, 1280)
     assert told != []
     assert tab.evaluate("document.documentElement.scrollWidth") > 1280
     assert tab.evaluate(SCROLLING) == 1
