@@ -12,6 +12,7 @@ from microimpute.benchmark.ranking import Ranking, interval, rank
 from microimpute.benchmark.scores import FLOOR, Scores
 from microimpute.benchmark.suite import NULL, ORACLE
 from microimpute.metrics.base import FAMILIES, audits, metrics
+from microimpute.tasks.base import tasks
 
 __all__ = ["summarise"]
 
@@ -46,6 +47,7 @@ def summarise(scores: Scores, title: str) -> dict[str, Any]:
         "better": _square(ranking.better),
         "tasks": _tasks(scores, families),
         "kinds": _kinds(scores, families),
+        "about": _about(scores),
         "costs": _costs(scores),
         "audits": _audit_rows(scores),
         "across": across_rows(scores.across),
@@ -119,6 +121,19 @@ def _kinds(scores: Scores, families: list[str]) -> list[Row]:
         skills = part.droplevel("kind")
         out.append({"kind": kind, "methods": [{"method": m, "skill": _by_family(skills, m)} for m in skills.index]})
     return out
+
+
+def _about(scores: Scores) -> list[Row]:
+    """Say what each task is; one's own, which no registry knows, by name only."""
+    known = tasks()
+    rows = []
+    for name, part in scores.cells.groupby("task"):
+        cls = known.get(str(name))
+        facts: Row = {"summary": cls.summary, "source": cls.source} if cls else {"summary": "", "source": ""}
+        size = [int(part[side].median()) for side in ("donors", "receivers")] if "donors" in part else [None, None]
+        track = str(part["track"].iloc[0])
+        rows.append({"task": str(name), "track": track, "donors": size[0], "receivers": size[1]} | facts)
+    return sorted(rows, key=lambda row: (row["track"], row["task"]))
 
 
 def _costs(scores: Scores) -> list[Row]:

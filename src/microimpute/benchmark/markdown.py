@@ -75,7 +75,14 @@ def _drill_down(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _small_print(summary: Mapping[str, Any]) -> list[str]:
-    lines = ["", "## Cost", ""]
+    lines = ["", "## The tasks", ""]
+    rows = [
+        [t["track"], t["task"], *(amount(t[s]) for s in ("donors", "receivers")), t["summary"], t["source"]]
+        for t in summary["about"]
+    ]
+    lines += _table(["track", "task", "donors", "receivers", "what it is", "source"], rows)
+    lines += ["", "Track A: truth known; B: real truth hidden by masking; C: across surveys, unranked.", ""]
+    lines += ["## Cost", ""]
     rows = [[c["method"], _text(c["seconds"]), _text(c["longest"]), _text(c["peak"], 0)] for c in summary["costs"]]
     lines += _table(["method", "median seconds per cell", "longest", "peak MB of its process"], rows)
     if summary["audits"]:
