@@ -66,7 +66,7 @@ class Nearest(Method):
     def __init__(
         self,
         distance: str = "gower",
-        neighbours: int = 30,
+        neighbours: int = 60,
         radius: float | None = None,
         importance: str = "learnt",
         classes: Sequence[str] = (),

@@ -58,7 +58,7 @@ class PMM(Method):
     proper = True
     uses_weights = True
 
-    def __init__(self, neighbours: int = 30, univariate: bool = False) -> None:
+    def __init__(self, neighbours: int = 60, univariate: bool = False) -> None:
         self.neighbours = whole_number("pmm", "neighbours", neighbours)
         if not isinstance(univariate, bool):
             raise MethodError(f"pmm's univariate is {univariate!r}", "Give true or false.")

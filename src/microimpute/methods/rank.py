@@ -47,7 +47,7 @@ class Rank(Method):
     proper = True
     uses_weights = True
 
-    def __init__(self, on: str | None = None, neighbours: int = 30, classes: Sequence[str] = ()) -> None:
+    def __init__(self, on: str | None = None, neighbours: int = 100, classes: Sequence[str] = ()) -> None:
         self.on = on
         self.neighbours = whole_number("rank", "neighbours", neighbours)
         self.classes = list(classes)
