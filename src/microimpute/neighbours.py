@@ -1,0 +1,235 @@
+"""Donors as points, and weighted draws among the nearest points.
+
+A row's neighbours must not depend on the other rows, yet with predictors of few values distances tie, and the
+last bits, which change with the size of a product of matrices, would decide between donors. So donors at one
+place are one point, points are shifted a little to be searched, a few more than needed are found, and their
+distances are summed again in a fixed order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from microimpute.errors import MethodError, closest
+from microimpute.kinds import Table, Variable
+
+__all__ = ["Donors", "cells", "positions", "whole_number"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+#: Distances closer than this, relatively, are tied.
+SAME = 1e-9
+#: Over this many columns every distance is computed; below, a tree is searched.
+MANY = 8.0
+#: Shift of points, as a share of their range, that settles ties; candidates beyond those asked for.
+SHIFT, SPARE = 1e-6, 8
+#: Most entries of a block of distances that is held at a time.
+ENTRIES = 1_000_000
+
+
+def whole_number(method: str, name: str, value: object) -> int:
+    """Return a setting that must be a whole number of at least 1.
+
+    Raises
+    ------
+    MethodError
+        If it is something else.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise MethodError(f"{method}'s {name} is {value!r}", "Give a whole number of at least 1.")
+    return value
+
+
+def cells(X: Table, classes: tuple[int, ...]) -> IntArray:
+    """Return the donor class of each row, from its levels of some class predictors; −1 where one is unknown."""
+    out = np.zeros(len(X), dtype=np.int64)
+    unknown = np.zeros(len(X), dtype=bool)
+    for position in classes:
+        code = X.values[:, position].astype(np.int64)
+        out = out * max(1, len(X.variables[position].levels)) + code
+        unknown |= code < 0
+    return np.where(unknown, -1, out)
+
+
+def positions(method: str, variables: tuple[Variable, ...], classes: Sequence[str]) -> tuple[int, ...]:
+    """Find donor classes among the predictors.
+
+    Raises
+    ------
+    MethodError
+        If a name is not that of a class among the predictors.
+    """
+    known = {v.name: i for i, v in enumerate(variables) if v.kind.is_class}
+    for name in classes:
+        if name not in known:
+            raise MethodError(
+                f"{method}'s donor class {name!r} is no class among the predictors", closest(name, list(known))
+            )
+    return tuple(known[name] for name in classes)
+
+
+class Donors:
+    """Donors at points, those at the same point together, each drawn in proportion to weight.
+
+    Parameters
+    ----------
+    at
+        float64, shape (donors, columns): where each stands.
+    weight
+        float64, shape (donors,), not negative.
+    cell
+        int64, shape (donors,): donor class that each belongs to.
+    power
+        1 for distances that add up sizes of differences, 2 for Euclidean ones.
+    """
+
+    def __init__(self, at: FloatArray, weight: FloatArray, cell: IntArray, power: int) -> None:
+        shapes = at.ndim == 2 and len(at) and weight.shape == cell.shape == (len(at),)
+        if not (shapes and np.isfinite(at).all() and (weight >= 0).all() and weight.sum() > 0):
+            raise MethodError("donors without a place or a weight can't be neighbours", "Save the model again.")
+        self.at, self.weight, self.cell = at, weight, cell
+        able = np.flatnonzero(weight > 0)
+        self.everyone = _Pool(at, weight, able, power)
+        found = np.unique(cell[able])
+        self.pools = {int(c): _Pool(at, weight, able[cell[able] == c], power) for c in found if len(found) > 1}
+
+    def draw(
+        self, at: FloatArray, cell: IntArray, within: FloatArray, count: int, radius: float | None = None
+    ) -> IntArray:
+        """Draw a donor per row among the nearest of its class, or of all where no donor has its class.
+
+        Parameters
+        ----------
+        at, cell
+            Where the rows stand, and their classes.
+        within
+            float64 in (0, 1), shape (rows,): chooses among the neighbours.
+        count
+            Number of neighbours; all that stand as near as the last of them count as well.
+        radius
+            Take all donors within this distance instead, and the nearest where there is none.
+
+        Returns
+        -------
+        numpy.ndarray of int64, shape (rows,)
+        """
+        out = np.empty(len(at), dtype=np.int64)
+        known = np.where(np.isin(cell, list(self.pools)), cell, -1)
+        for key in np.unique(known):
+            rows = np.flatnonzero(known == key)
+            pool = self.pools.get(int(key), self.everyone)
+            if radius is None:
+                out[rows] = pool.nearest(at[rows], within[rows], count)
+            else:
+                out[rows] = pool.around(at[rows], within[rows], radius)
+        return out
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what they are made of."""
+        return {"donors.at": self.at, "donors.weight": self.weight, "donors.cell": self.cell}
+
+    @classmethod
+    def from_state(cls, arrays: Arrays, power: int, donors: int) -> Donors:
+        """Take it back, for that many donors."""
+        at, weight, cell = (arrays[f"donors.{part}"] for part in ("at", "weight", "cell"))
+        if len(at) != donors:
+            raise MethodError("the saved neighbours do not match the donors", "Save the model again.")
+        return cls(at, weight, cell, power)
+
+
+class _Pool:
+    """Donors of one class: ``order[start[p]:start[p + 1]]`` stand at point p."""
+
+    def __init__(self, at: FloatArray, weight: FloatArray, rows: IntArray, power: int) -> None:
+        from scipy.spatial import cKDTree
+        from sklearn.neighbors import NearestNeighbors
+
+        self.points, place = np.unique(at[rows], axis=0, return_inverse=True)
+        sorted_by = np.argsort(place, kind="stable")
+        self.order, self.power = rows[sorted_by], power
+        self.start = np.searchsorted(place[sorted_by], np.arange(len(self.points) + 1))
+        self.running = np.concatenate([[0.0], np.cumsum(weight[self.order])])
+        self.size = np.diff(self.start)
+        self.mass = np.diff(self.running[self.start])
+        # ties beyond the candidates are settled once for all, at random, not by how the search goes about them
+        shift = np.random.default_rng(0).uniform(-SHIFT, SHIFT, self.points.shape)
+        shifted = self.points + shift * np.ptp(self.points, axis=0).max(initial=0.0)
+        # a tree saves nothing where distances spread over many columns: most branches have to be visited
+        if _breadth(self.points) < MANY:
+            self.tree = cKDTree(shifted, balanced_tree=False)
+        else:
+            self.tree = None
+            self.brute = NearestNeighbors(algorithm="brute", metric=_METRIC[power]).fit(shifted)
+
+    def nearest(self, at: FloatArray, within: FloatArray, count: int) -> IntArray:
+        """Draw among the `count` nearest and those as near as the last of them."""
+        if not len(at):
+            return np.zeros(0, dtype=np.int64)
+        rows = np.arange(len(at))
+        distance, point = self._search(at, min(count + SPARE, len(self.points)))
+        size = np.cumsum(self.size[point], axis=1)
+        last = np.minimum((size < count).sum(axis=1), point.shape[1] - 1)  # the first point with enough before it
+        edge = distance[rows, last] * (1 + SAME) + SAME
+        place, rest = _pick(np.where(distance <= edge[:, None], self.mass[point], 0.0), within)
+        return self._at(point[rows, place], rest)
+
+    def _search(self, at: FloatArray, near: int) -> tuple[FloatArray, IntArray]:
+        """Find the nearest points, nearest first: distances and points, shape (rows, near)."""
+        if self.tree is not None:
+            point = self.tree.query(at, k=near, p=self.power)[1].reshape(len(at), near)
+        else:
+            point = self.brute.kneighbors(at, near, return_distance=False)
+        total = np.zeros(point.shape)
+        for here, there in zip(at.T, self.points.T, strict=True):
+            total += np.abs(here[:, None] - there[point]) ** self.power
+        distance = total if self.power == 1 else np.sqrt(total)
+        order = np.lexsort((point, distance))
+        return np.take_along_axis(distance, order, axis=1), np.take_along_axis(point, order, axis=1)
+
+    def _blocks(self, rows: int) -> Iterator[slice]:
+        step = max(1, ENTRIES // len(self.points))
+        return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+    def _distances(self, at: FloatArray) -> FloatArray:
+        from scipy.spatial.distance import cdist
+
+        return np.asarray(cdist(at, self.points, _METRIC[self.power]))
+
+    def around(self, at: FloatArray, within: FloatArray, radius: float) -> IntArray:
+        """Draw among all within the radius, or at the nearest point where there is none."""
+        out = self.nearest(at, within, 1)
+        for rows in self._blocks(len(at)):
+            mass = np.where(self._distances(at[rows]) <= radius * (1 + SAME) + SAME, self.mass, 0.0)
+            some = mass.any(axis=1)
+            point, rest = _pick(mass[some], within[rows][some])
+            out[rows][some] = self._at(point, rest)  # a slice is a view
+        return out
+
+    def _at(self, point: IntArray, rest: FloatArray) -> IntArray:
+        """Find the donor at a point by how far into the point's weight it stands."""
+        place = np.searchsorted(self.running, self.running[self.start[point]] + rest, side="right") - 1
+        return np.asarray(self.order[np.clip(place, self.start[point], self.start[point + 1] - 1)])
+
+
+_METRIC = {1: "cityblock", 2: "euclidean"}
+
+
+def _breadth(points: FloatArray) -> float:
+    """Say over how many columns distances spread: all columns if alike, one if one has all the spread."""
+    spread = points.std(axis=0)
+    return float(spread.sum() ** 2 / (spread**2).sum()) if spread.any() else 1.0
+
+
+def _pick(mass: FloatArray, within: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Choose a column of each row in proportion to mass, and say how far into its mass the choice fell."""
+    running = np.cumsum(mass, axis=1)
+    goal = within * running[:, -1]
+    place = np.minimum((running <= goal[:, None]).sum(axis=1), mass.shape[1] - 1)
+    rows = np.arange(len(mass))
+    return place, goal - (running[rows, place] - mass[rows, place])

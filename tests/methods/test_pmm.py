@@ -1,0 +1,50 @@
+"""Predictive mean matching: donors of nearly the same predictions, of whole bundles or target by target."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from microimpute import impute, method
+from microimpute.errors import MethodError
+from microimpute.keyed import RowRandom
+from microimpute.kinds import Kind, Table, Variable
+
+
+def problem(rows=3000):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(rows, 6)), columns=[f"x{j}" for j in range(6)])
+    shared = rng.normal(size=rows)
+    frame["y"] = frame["x0"] + 0.5 * shared
+    frame["z"] = frame["x1"] - 0.5 * shared + 0.1 * rng.normal(size=rows)
+    return frame
+
+
+@pytest.mark.parametrize("univariate", [False, True])
+def test_draws_follow_predictions_and_keep_what_targets_share(univariate):
+    frame = problem()
+    x = frame[[f"x{j}" for j in range(6)]]
+    chosen = method("pmm", {"univariate": univariate})
+    got = impute(frame, x, targets=["y", "z"], method=chosen, m=1)
+    y, z = got.numbers("y")[0], got.numbers("z")[0]
+    assert np.corrcoef(y, x["x0"])[0, 1] > 0.8  # .89 in truth
+    assert np.corrcoef(z, x["x1"])[0, 1] > 0.8
+    assert np.corrcoef(y - x["x0"], z - x["x1"])[0, 1] < -0.6  # −.98 in truth, blurred by the distance to donors
+    rows = set(zip(frame["y"], frame["z"], strict=True))
+    together = np.mean([pair in rows for pair in zip(y, z, strict=True)])
+    assert together < 0.5 if univariate else together == 1
+
+
+def test_one_neighbour_is_the_nearest_prediction():
+    frame = problem(500)
+    X = Table(tuple(Variable(f"x{j}", Kind.CONTINUOUS) for j in range(6)), frame.iloc[:, :6].to_numpy())
+    Y = Table((Variable("y", Kind.CONTINUOUS),), frame[["y"]].to_numpy())
+    fitted = method("pmm", {"neighbours": 1}).fit(X, Y, np.ones(500), np.random.default_rng(0))
+    got = [fitted.draw(X, RowRandom(0, i, np.arange(500, dtype=np.uint64))) for i in (1, 2)]
+    assert np.array_equal(got[0], Y.values)  # each donor is nearest to itself
+    assert np.array_equal(*got)
+
+
+@pytest.mark.parametrize("bad", [{"neighbours": 0}, {"univariate": 1}])
+def test_bad_settings(bad):
+    with pytest.raises(MethodError, match=next(iter(bad))):
+        method("pmm", bad)
