@@ -214,12 +214,24 @@ def test_interpolation_stays_in_the_leaf_and_keeps_the_mean():
         assert abs(inside.mean() - (low + high) / 2) < 4 * (high - low) / np.sqrt(12 * len(inside))
 
 
+def test_interpolation_does_not_reach_into_another_leaf():
+    x = np.repeat([0.0, 1.0], 50)
+    y = np.arange(100.0) + 1000 * x
+    fitted = fit(table(x), table(y), trees=3, leaf=20, interpolation=True)
+    drawn = fitted.draw(table(np.repeat([0, 1], 5000)), random(10_000))[:, 0]
+    assert drawn[:5000].max() <= 49
+    assert drawn[5000:].min() >= 1050
+
+
 def test_counts_and_classes_are_never_moved():
     donor = example_donor(600)
     fusion = example_fusion(donor, example_receiver(600), Method)
-    got = impute(fusion, method=method("qrf", {"interpolation": True, "tail": True}), m=1).complete()
+    training = fusion.training(1)
+    fitted = fit(training.X, training.Y, interpolation=True, tail=True)
+    drawn = fitted.draw(fusion.receivers, RowRandom(0, 1, fusion.receiver_keys))
     for target in ("trips", "owner", "region_of_work", "health"):
-        assert set(got[target]) <= set(donor[target])
+        at = fusion.targets.index(target)
+        assert set(drawn[:, at]) <= set(training.Y.values[:, at])
 
 
 def test_classes_are_drawn_not_the_likeliest_taken():
@@ -260,10 +272,13 @@ def test_tail_follows_the_predictors():
 
 def test_tail_stops_at_what_the_column_holds():
     donor = example_donor(3000)
-    donor["wealth"] = np.round(donor["wealth"] * 1e3).clip(-(2**31), 2**31 - 1).astype("int32")
+    heavy = np.random.default_rng(0).random(3000) ** (-1 / 1.2)
+    donor["wealth"] = (heavy / heavy.max() * (2**31 - 1)).astype("int32")
     fusion = example_fusion(donor, example_receiver(20_000), Method, targets=("wealth",))
     got = impute(fusion, method=method("qrf", {"tail": True}), m=2).complete()
     assert got["wealth"].dtype == np.dtype("int32")
+    assert got["wealth"].max() == 2**31 - 1
+    assert got["wealth"].min() >= donor["wealth"].min()
 
 
 OPTIONS = ({}, {"interpolation": True, "tail": True})
