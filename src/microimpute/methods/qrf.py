@@ -33,14 +33,16 @@ class QRF(Method):
     Parameters
     ----------
     trees
-        Trees per target and implicate. Draws differ little above 20: more trees smooth each row's
-        distribution, but each draw uses one.
+        Trees per target and implicate. Each draw uses one: more trees smooth each row's distribution, and 50
+        scored no better than 20 by more than the seeds differ.
     leaf
-        Least number of donors that a leaf should hold.
+        Least number of donors that a leaf should hold. With 5, weighted means came back less well where
+        weights go with the target: of few donors, resampled, the heavy ones count too little.
     features
         Share of the features tried at each split.
     share
-        Share of the donors that each tree is grown on; all donors stand in its leaves.
+        Size of each tree's bootstrap resample relative to the number of donors (see `microimpute.trees.MOST`
+        for its bound); all donors stand in the leaves.
     interpolation
         Draw amounts between the donors' values: uniformly from the drawn donor's value to that of the next
         donor below or above it in the leaf (either with probability one half), unless that has another sign.
@@ -67,7 +69,7 @@ class QRF(Method):
         trees: int = 20,
         leaf: int = 10,
         features: float = 0.5,
-        share: float = 0.5,
+        share: float = 1.0,
         interpolation: bool = False,
         tail: bool = False,
         marginal: bool = False,
