@@ -120,11 +120,41 @@ class LeafForest:
         numpy.ndarray of int64, shape (rows,)
             Positions of donors.
         """
-        leaf = self.route(X, rows, which)
+        return self.order[self.place(self.route(X, rows, which), within)].astype(np.int64)
+
+    def place(self, leaf: npt.NDArray[np.int64], within: FloatArray) -> npt.NDArray[np.int64]:
+        """Draw from leaves in proportion to weight; returns places in `order`, shape (rows,)."""
         low, high = self.cumulative[self.start[leaf]], self.cumulative[self.end[leaf]]
         place = np.searchsorted(self.cumulative, low + within * (high - low), side="right") - 1
         # rounding may step over the end of a leaf
-        return self.order[np.clip(place, self.start[leaf], self.end[leaf] - 1)].astype(np.int64)
+        return np.clip(place, self.start[leaf], self.end[leaf] - 1)
+
+    def shares(
+        self, X: Features, rows: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray]:
+        """Say with which probability each of some rows draws each donor.
+
+        Parameters
+        ----------
+        X, rows
+            As for `draw`.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Positions in `rows`, positions of donors, and probabilities, which add up to one for each row. A
+            donor comes once for each tree that could draw it.
+        """
+        count = len(self.roots)
+        trees = np.tile((np.arange(count) + 0.5) / count, len(rows))
+        leaf = self.route(X, np.repeat(rows, count), trees)
+        sizes = self.end[leaf].astype(np.int64) - self.start[leaf]
+        first = np.repeat(self.start[leaf] - (np.cumsum(sizes) - sizes), sizes)
+        place = first + np.arange(len(first))
+        whole = (self.cumulative[self.end[leaf]] - self.cumulative[self.start[leaf]]) * count
+        share = (self.cumulative[place + 1] - self.cumulative[place]) / np.repeat(whole, sizes)
+        row = np.repeat(np.repeat(np.arange(len(rows)), count), sizes)
+        return row, self.order[place].astype(np.int64), share
 
     def route(self, X: Features, rows: npt.NDArray[np.int64], which: FloatArray) -> npt.NDArray[np.int64]:
         """Send each row down its tree; returns the leaf's node, shape (rows,)."""

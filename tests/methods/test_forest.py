@@ -127,7 +127,7 @@ def test_totals_lead_and_are_dropped():
     training = fusion.training(1)
     fitted = method("forest").fit(training.X, training.Y, training.weight, np.random.default_rng(0))
     assert fitted.blocks[0].targets[0] == 0
-    assert np.array_equal(fitted.bundles[:, 0], training.Y.values[:, 0] - training.Y.values[:, 1])
+    assert np.array_equal(fitted.chain.bundles[:, 0], training.Y.values[:, 0] - training.Y.values[:, 1])
     drawn = fitted.draw(fusion.receivers, RowRandom(0, 1, fusion.receiver_keys))
     assert drawn.shape == (20, 2)
     assert set(drawn[:, 0]) <= set(donor["wealth"])
