@@ -219,7 +219,7 @@ def _one(result: Any, names: Sequence[str] | None) -> tuple[list[str], FloatArra
     """Read names, estimates of shape (k,), and covariance (k, k) or variances (k,) of one fitted result."""
     estimates = np.array(result.params, dtype=np.float64).ravel()
     own = getattr(result.params, "index", None)
-    if own is None:
+    if own is None or callable(own):  # a list has a method of that name
         own = names if names is not None else getattr(getattr(result, "model", None), "exog_names", None)
     if own is None:
         own = [f"q{i + 1}" for i in range(len(estimates))]
