@@ -253,3 +253,28 @@ def test_a_category_that_some_implicates_lack_is_reported():
     assert got.names == ("const", "x", "b")
     assert dict(got.absent) == {"c": (2, 5)}
     assert "'c' is left out: absent from 2 of 5 implicates" in repr(got)
+
+
+def test_results_come_in_nests_and_frames_bring_names():
+    pd = pytest.importorskip("pandas")
+    full, _ = fits(6)
+    got = pool([full[:3], full[3:]], rule="nested")
+    assert (got.m, got.draws, got.names) == (2, 3, ("const", "x", "b", "c"))
+    q = np.array([r.params for r in full]).reshape(2, 3, 4)
+    u = np.array([r.cov_params() for r in full]).reshape(2, 3, 4, 4)
+    np.testing.assert_array_equal(got.t, pool(q, u, rule="nested").t)
+    np.testing.assert_allclose(np.diag(got.covariance()), got.t)
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [2.0, 2.5]})
+    assert pool(frame, np.ones((2, 2))).names == ("a", "b")
+
+
+def test_variances_of_zero_give_no_warnings():
+    got = pool([[1.0, 1.0], [1.0, 2.0]], np.zeros((2, 2)))
+    np.testing.assert_array_equal(got.fmi, [0 + 2 / np.inf, 1])
+    np.testing.assert_array_equal(got.t, [0, 0.75])
+
+
+def test_it_is_the_package_s_own_pool():
+    import microimpute
+
+    assert microimpute.pool is pool
