@@ -68,7 +68,7 @@ class BenchmarkError(MicroImputeError):
 
 
 class PoolingError(MicroImputeError):
-    """Estimates can't be pooled, or pooled estimates can't be tested, the way that was asked."""
+    """Estimates can't be pooled, tested or given a variance the way that was asked."""
 
 
 class OutputError(MicroImputeError):

@@ -152,6 +152,7 @@ def test_monte_carlo_error_of_the_estimate_has_a_closed_form():
     got = monte_carlo_error(pooled)
     np.testing.assert_allclose(got.estimate, np.sqrt(pooled.b / 6))
     ses = np.array([pool(np.delete(q, i, 0), np.ones((5, 2)), 40).std_error for i in range(6)])
+    assert list(got.to_frame().index) == ["q1", "q2"]
     np.testing.assert_allclose(got.std_error, np.sqrt(5 / 6 * ((ses - ses.mean(0)) ** 2).sum(0)))
 
 
@@ -252,6 +253,7 @@ def test_a_category_that_some_implicates_lack_is_reported():
     got = pool(full)
     assert got.names == ("const", "x", "b")
     assert dict(got.absent) == {"c": (2, 5)}
+    assert (got.dfcom == 116).all()  # the smallest; 117 where the category is absent
     assert "'c' is left out: absent from 2 of 5 implicates" in repr(got)
 
 

@@ -20,7 +20,7 @@ def d3(full: Any, null: Any, full_at_pooled: Any, null_at_pooled: Any, k: int) -
     """Test nested models by likelihood ratios at own and at pooled estimates.
 
     d̄ = 2·mean(full − null), d̃ = 2·mean(full_at_pooled − null_at_pooled), r = (m + 1)/(k(m − 1))·(d̄ − d̃), F =
-    d̃/(k(1 + r)), df2 as D1 for infinite dfcom: Meng & Rubin (1992), sec. 2; van Buuren (2018), sec. 5.3.3.
+    d̃/(k(1 + r)), df2 as D1 for infinite dfcom: Meng & Rubin (1992); van Buuren (2018), sec. 5.3.3.
 
     Parameters
     ----------

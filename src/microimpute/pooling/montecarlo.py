@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,12 @@ class MonteCarlo:
     p_value: FloatArray
     fmi: FloatArray
 
+    def to_frame(self) -> Any:
+        """Return a pandas frame, one row per parameter."""
+        import pandas as pd
+
+        return pd.DataFrame({c: getattr(self, c) for c in _JACKKNIFED}, index=pd.Index(self.names, name="term"))
+
 
 _JACKKNIFED = ("estimate", "std_error", "df", "low", "high", "statistic", "p_value", "fmi")
 
@@ -42,7 +49,7 @@ def monte_carlo_error(pooled: Pooled) -> MonteCarlo:
     """Return Monte Carlo errors by leaving out one implicate (one nest) after the other.
 
     √((m − 1)/m · Σ(θ₋ᵢ − mean θ₋)²) for each column θ: Royston, Carlin & White (2009); Stata's `mi
-    estimate, mcerror`. For the estimate that is √(B/m).
+    estimate, mcerror`. For the estimate that is √(B/m). Under the rule scf U₁ stays where it is.
 
     Raises
     ------

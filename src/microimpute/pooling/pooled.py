@@ -34,7 +34,7 @@ def pool(
     """Combine estimates from m completed (or synthetic) data sets.
 
     Under "rubin": Q̄ = ΣQᵢ/m, Ū = ΣUᵢ/m, B = Σ(Qᵢ − Q̄)²/(m − 1), T = Ū + (1 + 1/m)B (Rubin 1987, eqs.
-    3.1.2–3.1.5), on t with the degrees of freedom of Barnard & Rubin (1999), eq. 3. `microimpute.pooling.RULES`
+    3.1.2–3.1.5), on t with the degrees of freedom of Barnard & Rubin (1999). `microimpute.pooling.RULES`
     has the formula and source of every other rule.
 
     Parameters
@@ -166,7 +166,7 @@ def _missing(
 
 
 def _nested_shares(x: Moments, t: FloatArray) -> dict[str, FloatArray]:
-    """Return W and the rates of missing information of Harel (2009) and Shen (2000), with parts.
+    """Return W and the rates of missing information of Shen (2000) and Harel (2007), with parts.
 
     `*_limit` leaves out the noise of finitely many draws, as the R package miceadds calls λ₁: (B + (1 − 1/N)W) over
     that and Ū, and W/(Ū + W) within.

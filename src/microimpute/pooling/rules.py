@@ -102,7 +102,7 @@ class Rule:
 def barnard_rubin(old: FloatArray, share: FloatArray, dfcom: FloatArray) -> FloatArray:
     """Return degrees of freedom for a complete-data analysis that has few itself.
 
-    1/df = 1/ν_old + 1/ν_obs, ν_obs = (ν + 1)/(ν + 3)·ν·(1 − λ): Barnard & Rubin (1999), eq. 3. λ = 0 leaves
+    1/df = 1/ν_old + 1/ν_obs, ν_obs = (ν + 1)/(ν + 3)·ν·(1 − λ): Barnard & Rubin (1999). λ = 0 leaves
     ν(ν + 1)/(ν + 3). λ is taken over T, that is Ū/T = 1 − λ; the R package mitools takes Ū/(Ū + B) instead.
 
     Parameters
@@ -155,7 +155,7 @@ RULES = {
         Rule(
             "rubin",
             "T = Ū + (1 + 1/m)B; λ = (1 + 1/m)B/T; ν_old = (m − 1)/λ², with ν_obs as in Barnard & Rubin",
-            "Rubin (1987), eqs. 3.1.2–3.1.6; Barnard & Rubin (1999), eq. 3",
+            "Rubin (1987), eqs. 3.1.2–3.1.6; Barnard & Rubin (1999)",
             lambda m, n, ratio: Shares(ubar=1, b=1 + 1 / m),
             _rubin_df,
             missing=True,

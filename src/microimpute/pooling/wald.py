@@ -29,8 +29,8 @@ def d1(
 ) -> JointTest:
     """Test contrasts by the pooled Wald statistic D1.
 
-    r = c·tr(BŪ⁻¹)/k and F = Q̄′Ū⁻¹Q̄/(k(1 + r)), with c = 1 + 1/m (Li, Raghunathan & Rubin 1991, sec. 1;
-    c = 1/m under "partially synthetic", Reiter 2005). With t = k(m − 1), df2 = 4 + (t − 4)(1 + (1 − 2/t)/r)² if
+    r = c·tr(BŪ⁻¹)/k and F = Q̄′Ū⁻¹Q̄/(k(1 + r)), with c = 1 + 1/m (Li, Raghunathan & Rubin 1991; van Buuren 2018, sec.
+    5.3.1; c = 1/m under "partially synthetic", Reiter 2005). With t = k(m − 1), df2 = 4 + (t − 4)(1 + (1 − 2/t)/r)² if
     t > 4, else t(1 + 1/k)(1 + 1/r)²/2 (theirs too). With finite dfcom df2 is Reiter's (2007).
 
     Parameters
@@ -46,7 +46,8 @@ def d1(
     small_sample
         "barnard-rubin" uses Barnard & Rubin (1999) with λ = r/(1 + r) for one contrast, and with the df2 above for
         ν_old where Reiter's form is void: t ≤ 4 (it collapses to 4) or dfcom too small for r; "reiter" always
-        uses his form, as the R packages mice and mitml do. Without effect for infinite dfcom.
+        uses his form, as the R packages mice and mitml do. Without effect for infinite dfcom (one contrast of more than
+        five implicates then has another df2 than the table's df, as in those packages).
 
     Raises
     ------
@@ -135,7 +136,7 @@ def _d1_df(k: int, m: int, r: float, dfcom: float, small_sample: str) -> float:
 
 
 def _reiter(t: int, r: float, dfcom: float) -> float:
-    """Return df2 for small complete-data df: Reiter (2007), sec. 2. His expansion is void for t ≤ 4: 4."""
+    """Return df2 for small complete-data df: Reiter (2007). His expansion is void for t ≤ 4: 4."""
     if t <= 4:
         return 4.0
     a = r * t / (t - 2)
@@ -170,7 +171,7 @@ def d2(statistics: Any, k: int, *, contrasts: tuple[str, ...] = ()) -> JointTest
     """Pool χ² statistics (Wald, likelihood ratio) of each implicate.
 
     r = (1 + 1/m)Var(√d), F = (d̄/k − (m + 1)/(m − 1)·r)/(1 + r), df2 = k^(−3/m)(m − 1)(1 + 1/r)²: Li, Meng,
-    Raghunathan & Rubin (1991), sec. 2; van Buuren (2018), sec. 5.3.2. F can be below 0; p is 1 then.
+    Raghunathan & Rubin (1991); van Buuren (2018), sec. 5.3.2. F can be below 0; p is 1 then.
 
     Parameters
     ----------
