@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from microimpute.imputations import Imputations
     from microimpute.kinds import Kind
     from microimpute.methods.base import Method, method
+    from microimpute.pooling import pool
     from microimpute.rules import Identity, NonNegative, Requires
     from microimpute.runner import run
     from microimpute.survey import Survey
@@ -28,6 +29,7 @@ __all__ = [
     "Survey",
     "impute",
     "method",
+    "pool",
     "run",
 ]
 
@@ -39,6 +41,7 @@ _HOMES = {
     "imputations": ("Imputations",),
     "kinds": ("Kind",),
     "methods.base": ("Method", "method"),
+    "pooling": ("pool",),
     "rules": ("Identity", "NonNegative", "Requires"),
     "runner": ("run",),
     "survey": ("Survey",),

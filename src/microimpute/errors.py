@@ -12,6 +12,7 @@ __all__ = [
     "MicroImputeError",
     "MissingExtraError",
     "OutputError",
+    "PoolingError",
     "RecipeError",
     "SurveyError",
     "closest",
@@ -64,6 +65,10 @@ class RecipeError(MicroImputeError):
 
 class BenchmarkError(MicroImputeError):
     """A benchmark's task, metric or suite does not exist or can't be used."""
+
+
+class PoolingError(MicroImputeError):
+    """Estimates can't be pooled, tested or given a variance the way that was asked."""
 
 
 class OutputError(MicroImputeError):
