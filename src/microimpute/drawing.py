@@ -132,6 +132,11 @@ def _check_settings(fusion: Fusion, method: Method, m: int, seed: int, workers: 
             continue
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
             raise MethodError(f"{name} is {value!r}", f"Give a whole number of at least {least}.")
+    if not method.valid:
+        raise MethodError(
+            f"a {method.name} is no draw: files of them have too little spread, too few zeros and no uncertainty",
+            f"Choose a method that draws; {method.name!r} is for the benchmark, as what looks good by mean error.",
+        )
     for target in fusion.targets:
         kind = fusion.variables[target].kind
         if kind not in method.kinds:
@@ -188,9 +193,11 @@ def resample(weight: FloatArray, households: Keys, seed: int, implicate: int) ->
 
 
 def fit(fusion: Fusion, method: Method, implicate: int, seed: int) -> Method:
-    """Fit a fresh copy of a method to one implicate's resample of the donors."""
+    """Fit a fresh copy of a method to one implicate's resample of the donors, or to them as they are."""
     training = fusion.training(implicate)
-    weight = resample(training.weight, training.households, seed, implicate)
+    weight = training.weight
+    if method.resampled:
+        weight = resample(weight, training.households, seed, implicate)
     return method.fresh().fit(training.X, training.Y, weight, generator(seed, implicate, "fit"))
 
 
