@@ -86,7 +86,7 @@ class Chain:
                 model = parametric.fit(variable, design, y[rows], weight[rows], ridge, rng)
             chain.models.append(model)
             if chained:
-                chain.features.append(Feature.fit(variable, y, weight))
+                chain.features.append(Feature.fit(variable, y, weight, bent=False))
                 inputs.add(chain.features[-1], y)
         return chain
 

@@ -2,8 +2,10 @@
 
 Weights are made to sum to the effective number of donors, (Σw)² / Σw² (Kish 1965), so that the likelihood is as
 sharp as the donors' information. The ridge is a prior: coefficients of standardised columns are N(0, σ²/ridge)
-in the normal regression and N(0, 4/ridge) in the others; the constant is free. It keeps separation from
-running away and collinear columns apart, and fades as donors become many.
+in the normal regression and N(0, 1/ridge) in the others; the constant is free. It keeps separation from running
+away and collinear columns apart. How strong it is the data say, by the evidence (MacKay 1992, Neural Computation
+4, eq. 2.20): many columns that matter little are held back, few that matter hardly; never less than `least`, of
+which logits and counts take a quarter.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ Source = np.random.Generator | None
 FREE = 1e-6
 #: How much wider than normal coefficients those of logits and counts may be, as a factor of the precision.
 WIDER = 0.25
+#: How far above the least a ridge may grow, and how often it is bettered.
+MOST, ROUNDS = 1e5, 4
+TINY = 1e-12
 #: Largest linear predictor of a count's logarithm.
 HIGHEST = 30.0
 
@@ -45,7 +50,7 @@ def _drawn(centre: FloatArray, root: FloatArray, rng: np.random.Generator) -> Fl
     return np.asarray(centre + solve_triangular(root, rng.standard_normal(len(centre))))
 
 
-def normal(X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source) -> tuple[FloatArray, float]:
+def normal(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: Source) -> tuple[FloatArray, float]:
     """Regress on the normal scale.
 
     With a generator, (β, σ²) are drawn from the posterior: σ² from its scaled inverse χ², with as many degrees
@@ -57,8 +62,8 @@ def normal(X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: 
         float64, shape (donors, columns), the first of ones.
     y, weight
         Shape (donors,).
-    ridge
-        See above.
+    least
+        Least ridge.
     rng
         For a draw; None for the estimate.
 
@@ -67,25 +72,47 @@ def normal(X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: 
     tuple
         Coefficients, and the residuals' standard deviation.
     """
-    w = effective(weight)
-    prior = _precision(X.shape[1], ridge)
-    gram = X.T @ (X * w[:, None])
-    root = cholesky(gram + np.diag(prior))
-    beta = _solve(root, X.T @ (w * y))
+    w, ridge = effective(weight), least
+    gram, moment = X.T @ (X * w[:, None]), X.T @ (w * y)
+    values, vectors = _spectrum(gram)
+    turned, total = vectors.T @ moment[1:], float(w.sum())
+    turned -= vectors.T @ gram[0, 1:] * moment[0] / gram[0, 0]
+    squares = float(np.sum(w * (y - moment[0] / gram[0, 0]) ** 2))
+    for _ in range(ROUNDS):
+        slopes = turned / (values + ridge)
+        decided = float(np.sum(values / (values + ridge)))
+        rest = max(squares - float(np.sum(slopes * (2 * turned - values * slopes))), 0.0)
+        variance = rest / max(total - 1 - decided, 1.0)
+        ridge = _better(ridge, least, decided, float(np.sum(slopes**2)) / max(variance, TINY))
+    root = cholesky(gram + np.diag(_precision(X.shape[1], ridge)))
+    beta = _solve(root, moment)
     rest = float(np.sum(w * (y - X @ beta) ** 2))
-    decided = float(np.trace(_solve(root, gram)))
-    freedom = max(float(w.sum()) - decided, 1.0)
+    freedom = max(total - 1 - float(np.sum(values / (values + ridge))), 1.0)
     if rng is None:
         return beta, float(np.sqrt(rest / freedom))
     sigma = float(np.sqrt(rest / rng.chisquare(freedom)))
     return np.asarray(beta + sigma * (_drawn(beta, root, rng) - beta)), sigma
 
 
+def _spectrum(gram: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return eigenvalues and vectors of what the data say of the slopes, the constant taken out."""
+    slopes = gram[1:, 1:] - np.outer(gram[0, 1:], gram[0, 1:]) / gram[0, 0]
+    values, vectors = np.linalg.eigh(slopes)
+    return np.maximum(values, 0.0), vectors
+
+
+def _better(ridge: float, least: float, decided: float, size: float) -> float:
+    """Return the ridge that the slopes' size asks for: how many of them the data decide, over their squares."""
+    if decided < TINY:
+        return ridge
+    return float(np.clip(decided / max(size, TINY), least, least * MOST))
+
+
 def _solve(root: FloatArray, right: FloatArray) -> FloatArray:
     return np.asarray(solve_triangular(root, solve_triangular(root, right, trans="T")))
 
 
-def logit(X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source) -> FloatArray:
+def logit(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: Source) -> FloatArray:
     """Regress a yes (1) or no (0); with a generator, a draw from the normal approximation of the posterior.
 
     Parameters as for `normal`; returns coefficients.
@@ -96,14 +123,21 @@ def logit(X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: S
     kept = w > 0
     if len(np.unique(y[kept])) < 2:  # no information on how it varies
         return np.append(20.0 if y[kept].any() else -20.0, np.zeros(X.shape[1] - 1))
-    model = LogisticRegression(C=1 / (WIDER * ridge), solver="newton-cholesky", max_iter=50, tol=1e-6)
-    beta = _fitted(model, X[kept], y[kept], w[kept])
-    chance = 1 / (1 + np.exp(-(X @ beta)))
-    return _near(X, beta, w * chance * (1 - chance), ridge, rng)
+    X, y, w, ridge = X[kept], y[kept], w[kept], WIDER * least
+    model = LogisticRegression(solver="newton-cholesky", max_iter=50, tol=1e-5, warm_start=True)
+    for _ in range(ROUNDS):
+        beta = _fitted(model.set_params(C=1 / ridge), X, y, w)
+        chance = 1 / (1 + np.exp(-(X @ beta)))
+        gram = X.T @ (X * (w * chance * (1 - chance))[:, None])
+        used, values = ridge, _spectrum(gram)[0]
+        ridge = _better(ridge, WIDER * least, float(np.sum(values / (values + ridge))), float(beta[1:] @ beta[1:]))
+        if abs(np.log(ridge / used)) < 0.2:
+            break
+    return _near(beta, gram, used, rng)
 
 
 def count(
-    X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source
+    X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: Source
 ) -> tuple[FloatArray, float]:
     """Regress a count: Poisson, or negative binomial where the counts vary more than that.
 
@@ -117,9 +151,14 @@ def count(
     w = effective(weight)
     if not y[w > 0].any():
         return np.append(-HIGHEST, np.zeros(X.shape[1] - 1)), 0.0
-    model = PoissonRegressor(alpha=WIDER * ridge / w.sum(), solver="newton-cholesky", max_iter=50, tol=1e-6)
-    beta = _fitted(model, X, y, w)
-    mean = np.exp(np.minimum(X @ beta, HIGHEST))
+    model, ridge = PoissonRegressor(solver="newton-cholesky", max_iter=50, tol=1e-5, warm_start=True), WIDER * least
+    for _ in range(ROUNDS):
+        beta = _fitted(model.set_params(alpha=ridge / w.sum()), X, y, w)
+        mean = np.exp(np.minimum(X @ beta, HIGHEST))
+        used, values = ridge, _spectrum(X.T @ (X * (w * mean)[:, None]))[0]
+        ridge = _better(ridge, WIDER * least, float(np.sum(values / (values + ridge))), float(beta[1:] @ beta[1:]))
+        if abs(np.log(ridge / used)) < 0.2:
+            break
     # each squared residual gives an estimate of a; weighting by 1 / (1 + aμ)² keeps large counts from deciding
     extra, dispersion = (y - mean) ** 2 - mean, 0.0
     for _ in range(5):
@@ -128,7 +167,8 @@ def count(
     if dispersion > 0 and rng is not None:
         error = np.sqrt(np.sum((size * (extra / mean**2 - dispersion)) ** 2 / np.maximum(w, 1e-300))) / size.sum()
         dispersion = max(dispersion + float(error) * rng.standard_normal(), 0.0)
-    return _near(X, beta, w * mean / (1 + dispersion * mean), ridge, rng), dispersion
+    gram = X.T @ (X * (w * mean / (1 + dispersion * mean))[:, None])
+    return _near(beta, gram, used, rng), dispersion
 
 
 def _fitted(model: Any, X: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
@@ -138,8 +178,7 @@ def _fitted(model: Any, X: FloatArray, y: FloatArray, weight: FloatArray) -> Flo
     return np.append(np.ravel(model.intercept_), np.ravel(model.coef_))
 
 
-def _near(X: FloatArray, beta: FloatArray, curvature: FloatArray, ridge: float, rng: Source) -> FloatArray:
+def _near(beta: FloatArray, gram: FloatArray, ridge: float, rng: Source) -> FloatArray:
     if rng is None:
         return beta
-    precision = X.T @ (X * curvature[:, None]) + np.diag(_precision(X.shape[1], WIDER * ridge))
-    return _drawn(beta, cholesky(precision), rng)
+    return _drawn(beta, cholesky(gram + np.diag(_precision(len(beta), ridge))), rng)

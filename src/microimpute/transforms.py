@@ -125,13 +125,13 @@ class Feature:
     spread: FloatArray
 
     @classmethod
-    def fit(cls, variable: Variable, values: FloatArray, weight: FloatArray) -> Self:
+    def fit(cls, variable: Variable, values: FloatArray, weight: FloatArray, bent: bool = True) -> Self:
         """Learn the columns of a variable from donors; values and weight have shape (donors,)."""
         if variable.kind.is_class:
             nothing = np.zeros(0)
             return cls(len(variable.levels), Scale(np.zeros(1), np.ones(1), np.zeros(2)), nothing, nothing, nothing)
         scale = Scale.fit(values, weight)
-        bends = np.unique(quantile(scale.scores(values), np.array(BENDS), weight))
+        bends = np.unique(quantile(scale.scores(values), np.array(BENDS if bent else ()), weight))
         raw = _raw(scale, bends, values)
         centre = np.array([np.average(c, weights=weight) for c in raw])
         variance = np.array([np.average((c - m) ** 2, weights=weight) for c, m in zip(raw, centre, strict=True)])
