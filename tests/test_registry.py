@@ -79,7 +79,9 @@ def test_every_file_is_found(folder):
 def test_what_is_not_there():
     with pytest.raises(RecipeError, match=r"^there is no method 'frost'\. Did you mean 'forest'\?$"):
         registry.find("methods", Method, "frost", RecipeError)
-    with pytest.raises(MethodError, match=r"There is: forest, hotdeck, shuffle\."):
+    with pytest.raises(
+        MethodError, match=r"There is: copula, forest, hotdeck, mean, median, regression, shuffle, srmi\."
+    ):
         method("xyz")
     with pytest.raises(RecipeError, match=r"there is no survey 'tabel'\. Did you mean 'table'\?"):
         registry.find("surveys", Connector, "tabel", RecipeError)
@@ -108,7 +110,17 @@ def test_third_parties_register_by_entry_point(monkeypatch, fresh):
 
     monkeypatch.setattr(registry, "entry_points", installed)
     assert methods()["theirs"] is Theirs
-    assert list(methods()) == ["forest", "hotdeck", "shuffle", "theirs"]
+    assert list(methods()) == [
+        "copula",
+        "forest",
+        "hotdeck",
+        "mean",
+        "median",
+        "regression",
+        "shuffle",
+        "srmi",
+        "theirs",
+    ]
     assert "theirs" not in registry.collect("surveys", Connector)
     assert set(groups) == {"microimpute.methods", "microimpute.surveys"}
     drawn = impute(example_donor(20), example_receiver(5), targets=["wealth"], method="theirs", m=1, workers=1)

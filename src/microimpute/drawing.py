@@ -82,7 +82,8 @@ def impute(
     Notes
     -----
     Implicate i is fitted to its own Bayesian bootstrap of the donor's households, on the donor's own
-    implicate i where it has several, so that the spread between implicates carries the donor's sampling and
+    implicate i where it has several (a method that draws its parameters from a posterior gets the donors as
+    they are, see `Method.resampled`), so that the spread between implicates carries the donor's sampling and
     imputation error (Rubin 1987, ch. 4; Schenker & Rubin 1986).
     """
     ready = _fusion(fusion, receiver, targets, predictors, weight, rules, kinds)

@@ -29,6 +29,8 @@ WIDER = 0.25
 #: How far above the least a ridge may grow, and how often it is bettered.
 MOST, ROUNDS = 1e5, 4
 TINY = 1e-12
+#: Where the ridges of logits and counts start from, in least ones, and the change of its logarithm that ends it.
+START, ENOUGH = 16.0, 0.5
 #: Largest linear predictor of a count's logarithm.
 HIGHEST = 30.0
 
@@ -123,7 +125,7 @@ def logit(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: S
     kept = w > 0
     if len(np.unique(y[kept])) < 2:  # no information on how it varies
         return np.append(20.0 if y[kept].any() else -20.0, np.zeros(X.shape[1] - 1))
-    X, y, w, ridge = X[kept], y[kept], w[kept], WIDER * least
+    X, y, w, ridge = X[kept], y[kept], w[kept], WIDER * least * START
     model = LogisticRegression(solver="newton-cholesky", max_iter=50, tol=1e-5, warm_start=True)
     for _ in range(ROUNDS):
         beta = _fitted(model.set_params(C=1 / ridge), X, y, w)
@@ -131,14 +133,12 @@ def logit(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: S
         gram = X.T @ (X * (w * chance * (1 - chance))[:, None])
         used, values = ridge, _spectrum(gram)[0]
         ridge = _better(ridge, WIDER * least, float(np.sum(values / (values + ridge))), float(beta[1:] @ beta[1:]))
-        if abs(np.log(ridge / used)) < 0.2:
+        if abs(np.log(ridge / used)) < ENOUGH:
             break
     return _near(beta, gram, used, rng)
 
 
-def count(
-    X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: Source
-) -> tuple[FloatArray, float]:
+def count(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: Source) -> tuple[FloatArray, float]:
     """Regress a count: Poisson, or negative binomial where the counts vary more than that.
 
     Coefficients are the Poisson's, which are consistent for both (Gourieroux, Monfort & Trognon 1984); the
@@ -151,13 +151,16 @@ def count(
     w = effective(weight)
     if not y[w > 0].any():
         return np.append(-HIGHEST, np.zeros(X.shape[1] - 1)), 0.0
-    model, ridge = PoissonRegressor(solver="newton-cholesky", max_iter=50, tol=1e-5, warm_start=True), WIDER * least
+    model, ridge = (
+        PoissonRegressor(solver="newton-cholesky", max_iter=50, tol=1e-5, warm_start=True),
+        WIDER * least * START,
+    )
     for _ in range(ROUNDS):
         beta = _fitted(model.set_params(alpha=ridge / w.sum()), X, y, w)
         mean = np.exp(np.minimum(X @ beta, HIGHEST))
         used, values = ridge, _spectrum(X.T @ (X * (w * mean)[:, None]))[0]
         ridge = _better(ridge, WIDER * least, float(np.sum(values / (values + ridge))), float(beta[1:] @ beta[1:]))
-        if abs(np.log(ridge / used)) < 0.2:
+        if abs(np.log(ridge / used)) < ENOUGH:
             break
     # each squared residual gives an estimate of a; weighting by 1 / (1 + aμ)² keeps large counts from deciding
     extra, dispersion = (y - mean) ** 2 - mean, 0.0

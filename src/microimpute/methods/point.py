@@ -31,7 +31,7 @@ class _Point(Method):
     uses_weights = True
     valid = False
 
-    def __init__(self, trees: int = 50, leaf: int = 10) -> None:
+    def __init__(self, trees: int = 30, leaf: int = 20) -> None:
         for name, value in (("trees", trees), ("leaf", leaf)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise MethodError(f"{self.name}'s {name} is {value!r}", "Give a whole number of at least 1.")
