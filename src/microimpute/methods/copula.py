@@ -38,7 +38,8 @@ class Copula(Method):
     and zeros of two targets come together as often as their correlation makes them. The last round's scores
     are what regressions and correlations are estimated from.
 
-    Unordered classes have no place on a line, so they are not drawn.
+    One line has to serve losses, zero and gains: what makes gains likely makes losses unlikely, even where the
+    donors have more of both. Unordered classes have no place on a line, so they are not drawn.
 
     Parameters
     ----------
