@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from microimpute.errors import MethodError
 from microimpute.kinds import Table
 
-__all__ = ["Block", "plan"]
+__all__ = ["Block", "plan", "singly"]
 
 FloatArray = npt.NDArray[np.float64]
 Requirements = tuple[tuple[int, tuple[int, ...]], ...]
@@ -76,6 +77,25 @@ def plan(Y: Table, size: int) -> tuple[Block, ...]:
             break
         tied.append(tuple(t for t, g in enumerate(group) if g in circle))
     return _packed(_ordered(group, before), requires, size)
+
+
+def singly(Y: Table, method: str) -> tuple[Block, ...]:
+    """Plan blocks of one target each, for methods that have no whole donor to take several targets from.
+
+    Raises
+    ------
+    MethodError
+        If rules about totals, or requirements in a circle, bind targets to one donor; names them.
+    """
+    blocks = plan(Y, 1)
+    for block in blocks:
+        if len(block.targets) > 1:
+            names = ", ".join(Y.names[t] for t in block.targets)
+            raise MethodError(
+                f"rules bind {names} to one donor, but {method!r} draws targets one by one",
+                "Choose a method that takes whole donors (forest, hotdeck), or drop the rule.",
+            )
+    return blocks
 
 
 def _circle(before: set[tuple[int, int]]) -> set[int]:

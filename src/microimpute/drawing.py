@@ -82,7 +82,8 @@ def impute(
     Notes
     -----
     Implicate i is fitted to its own Bayesian bootstrap of the donor's households, on the donor's own
-    implicate i where it has several, so that the spread between implicates carries the donor's sampling and
+    implicate i where it has several (a method that draws its parameters from a posterior gets the donors as
+    they are, see `Method.resampled`), so that the spread between implicates carries the donor's sampling and
     imputation error (Rubin 1987, ch. 4; Schenker & Rubin 1986).
     """
     ready = _fusion(fusion, receiver, targets, predictors, weight, rules, kinds)
@@ -132,6 +133,11 @@ def _check_settings(fusion: Fusion, method: Method, m: int, seed: int, workers: 
             continue
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
             raise MethodError(f"{name} is {value!r}", f"Give a whole number of at least {least}.")
+    if not method.valid:
+        raise MethodError(
+            f"a {method.name} is no draw: files of them have too little spread, too few zeros and no uncertainty",
+            f"Choose a method that draws; {method.name!r} is for the benchmark, as what looks good by mean error.",
+        )
     for target in fusion.targets:
         kind = fusion.variables[target].kind
         if kind not in method.kinds:
@@ -188,9 +194,11 @@ def resample(weight: FloatArray, households: Keys, seed: int, implicate: int) ->
 
 
 def fit(fusion: Fusion, method: Method, implicate: int, seed: int) -> Method:
-    """Fit a fresh copy of a method to one implicate's resample of the donors."""
+    """Fit a fresh copy of a method to one implicate's resample of the donors, or to them as they are."""
     training = fusion.training(implicate)
-    weight = resample(training.weight, training.households, seed, implicate)
+    weight = training.weight
+    if method.resampled:
+        weight = resample(weight, training.households, seed, implicate)
     return method.fresh().fit(training.X, training.Y, weight, generator(seed, implicate, "fit"))
 
 

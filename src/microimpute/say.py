@@ -96,6 +96,7 @@ def methods() -> str:
     rows = [
         [
             c.name,
+            yes[c.valid],
             yes[c.joint],
             yes[c.proper],
             yes[c.uses_weights],
@@ -104,7 +105,7 @@ def methods() -> str:
         ]
         for c in all_methods().values()
     ]
-    facts = table(["method", "joint", "proper", "weights", "predictors", "extra"], rows)
+    facts = table(["method", "draws", "joint", "proper", "weights", "predictors", "extra"], rows)
     about = [f"{c.name}: {c.summary}\n    {c.reference}" for c in all_methods().values()]
     return "\n".join([facts, "", *about])
 

@@ -8,6 +8,9 @@ In a third party's tests::
     @pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.__name__)
     def test_conformance(check):
         check(MyMethod)
+
+Of point predictions (`Method.valid` is False) `impute` must refuse to make a file. The checks then draw past that
+refusal, and leave out what only draws can do: vary by seed, keep weighted shares, keep targets together.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from microimpute.drawing import impute
+from microimpute import drawing
 from microimpute.errors import MicroImputeError
 from microimpute.fusion import Fusion
 from microimpute.imputations import Imputations
@@ -111,6 +114,13 @@ def example_fusion(
     return example_fusion(donor, receiver, method, targets=tuple(can), weight=weight)
 
 
+def impute(fusion: Fusion, *, method: Method, **options: Any) -> Imputations:
+    """Impute, past the refusal of methods that are no draws, which the checks have to see the values of."""
+    if not method.valid:
+        method.valid = True  # type: ignore[misc]  # of this object alone
+    return drawing.impute(fusion, method=method, **options)
+
+
 def _draw(method: type[Method], donors: int = 400, receivers: int = 300, **options: Any) -> Imputations:
     fusion = example_fusion(example_donor(donors), example_receiver(receivers), method)
     return impute(fusion, method=method(), **{"m": 2, **options})
@@ -125,6 +135,8 @@ def same_seed_same_draws(method: type[Method]) -> None:
     first = _draw(method, workers=1)
     assert _same(first, _draw(method, workers=1)), "the same seed gave other draws"
     assert _same(first, _draw(method, workers=3)), "draws depend on the number of workers"
+    if not method.valid:
+        return
     assert not _same(first, _draw(method, seed=1)), "another seed gave the same draws"
     assert first.values["wealth"][0].to_list() != first.values["wealth"][1].to_list(), "implicates are alike"
 
@@ -190,6 +202,8 @@ def levels_and_types_are_kept(method: type[Method]) -> None:
 
 def weights_are_used_as_declared(method: type[Method]) -> None:
     """Check that weighted donor means come back as means of the draws, if weights are declared used."""
+    if not method.valid:
+        return
     donor, receiver = example_donor(4000), example_receiver(4000)
     rng = np.random.default_rng(5)
     rich = donor["wealth"] > donor["wealth"].quantile(0.8)
@@ -228,7 +242,8 @@ def predictors_are_used_as_declared(method: type[Method]) -> None:
     fusion = example_fusion(example_donor(3000), example_receiver(3000), method, targets=("wealth",))
     drawn = impute(fusion, method=method(), m=1).numbers("wealth")[0]
     income = np.log(example_receiver(3000)["income"].to_numpy())
-    correlation = np.corrcoef(income, drawn != 0)[0, 1]  # about .4 among the donors; null: s.e. 1/sqrt(n)
+    seen = drawn != 0 if method.valid else drawn
+    correlation = np.corrcoef(income, seen)[0, 1]  # about .4 among the donors; null: s.e. 1/sqrt(n)
     if method.uses_predictors:
         assert correlation > 0.2, f"wealth hardly follows income (correlation {correlation:.2f})"
     else:
@@ -326,8 +341,15 @@ def unknown_settings(method: type[Method]) -> None:
 
 def facts_are_declared(method: type[Method]) -> None:
     """Check that name, summary, reference and facts are there."""
-    for fact in ("name", "summary", "reference", "joint", "proper", "uses_weights", "kinds", "requires"):
+    for fact in ("name", "summary", "reference", "joint", "proper", "uses_weights", "kinds", "requires", "valid"):
         assert getattr(method, fact, None) is not None, f"{fact} is not declared"
+
+
+def files_of_points_are_refused(method: type[Method]) -> None:
+    """Check that `impute` makes files of draws only."""
+    fusion = example_fusion(example_donor(50), example_receiver(5), method)
+    if not method.valid:
+        _refused(lambda: drawing.impute(fusion, method=method(), m=1), method.name)
 
 
 #: Every check; each takes a method's class and raises AssertionError.
@@ -348,4 +370,5 @@ CHECKS: tuple[Check, ...] = (
     all_missing_target,
     save_and_load,
     unknown_settings,
+    files_of_points_are_refused,
 )

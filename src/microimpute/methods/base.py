@@ -44,8 +44,13 @@ class Method(ABC):
     reference: ClassVar[str]
     #: Whether a row's targets are drawn jointly.
     joint: ClassVar[bool]
-    #: Whether implicates, each fitted to its own donor resample, carry the donor's sampling error.
+    #: Whether implicates, each with its own donor resample or parameters, carry the donor's sampling error.
     proper: ClassVar[bool]
+    #: Whether `fit` gets the donors' weights after a Bayesian bootstrap. False for a method that draws its
+    #: parameters from a posterior: on resampled donors it would count the sampling error twice.
+    resampled: ClassVar[bool] = True
+    #: Whether it makes draws. False for point predictions, which are for comparison only: `impute` refuses them.
+    valid: ClassVar[bool] = True
     #: Whether donor weights shape the draws.
     uses_weights: ClassVar[bool]
     #: Whether it looks at the predictors at all.
@@ -64,7 +69,7 @@ class Method(ABC):
         X, Y
             Predictors and targets of the donors, in an order that does not depend on the donor file's.
         weight
-            float64, shape (donors,), not negative, resampled for this implicate already.
+            float64, shape (donors,), not negative, resampled for this implicate already if `resampled`.
         rng
             For everything random while learning.
 

@@ -1,0 +1,275 @@
+"""One target's parametric model, by kind: what a regression's draw of each kind of target is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, ndtri
+
+from microimpute import glm
+from microimpute.errors import MethodError
+from microimpute.kinds import Kind, Variable
+from microimpute.transforms import Inputs, Scale, take
+
+__all__ = ["Amount", "Classes", "Counts", "Model", "Regimes", "fit", "from_state"]
+
+FloatArray = npt.NDArray[np.float64]
+Arrays = dict[str, npt.NDArray[Any]]
+Uniform = Callable[[str], FloatArray]
+Source = np.random.Generator | None
+
+#: Points at which the draws' own distribution on the normal scale is kept.
+GRID = 201
+#: Most donors whose predictions make that distribution.
+MOST = 2_000
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A normal regression on the target's own `Scale`.
+
+    On normal scores the draws for the donors themselves need not be standard normal. Their distribution under
+    the estimates (not under the drawn parameters, whose spread has to stay) says each draw's rank, so that the
+    donors' weighted distribution comes back.
+    """
+
+    scale: Scale
+    beta: FloatArray
+    sigma: float
+    scores: FloatArray
+    ranks: FloatArray
+
+    @classmethod
+    def fit(cls, X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source) -> Self:
+        """Learn from donors with some weight."""
+        scale = Scale.fit(y, weight, exact=True)
+        z = scale.scores(y)
+        beta, sigma = glm.normal(X, z, weight, ridge, None)
+        nothing = np.zeros(0)
+        grid, ranks = (nothing, nothing) if scale.straight else _margin(X @ beta, weight, sigma)
+        if rng is not None:
+            beta, sigma = glm.normal(X, z, weight, ridge, rng)
+        return cls(scale, beta, sigma, grid, ranks)
+
+    def draw(self, inputs: Inputs, uniform: Uniform) -> FloatArray:
+        """Draw for each row."""
+        z = inputs.predict(self.beta) + self.sigma * ndtri(uniform("amount"))
+        rank = None if self.scale.straight else np.interp(z, self.scores, self.ranks)
+        return self.scale.amounts(z, rank)
+
+    def state(self, prefix: str) -> Arrays:
+        """Return its arrays, each name with a prefix."""
+        arrays = {f"{prefix}{n}": getattr(self, n) for n in ("beta", "scores", "ranks")}
+        return arrays | {f"{prefix}sigma": np.array([self.sigma])} | self.scale.state(f"{prefix}scale.")
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str, width: int) -> Self:
+        """Rebuild from `state`, checking it."""
+        beta, sigma, scores, ranks = (take(arrays, f"{prefix}{n}", 1) for n in ("beta", "sigma", "scores", "ranks"))
+        scale = Scale.from_state(arrays, f"{prefix}scale.")
+        _check(len(beta) == width and len(sigma) == 1 and len(scores) == len(ranks))
+        _check(scale.straight or len(scores) > 0)
+        return cls(scale, beta, float(sigma[0]), scores, ranks)
+
+
+def _margin(mean: FloatArray, weight: FloatArray, sigma: float) -> tuple[FloatArray, FloatArray]:
+    """Return the distribution of the donors' draws: points on the normal scale and their ranks."""
+    if len(mean) > MOST:  # predictions at even steps of the weight stand for all
+        order = np.argsort(mean, kind="stable")
+        share = np.cumsum(weight[order]) / weight.sum()
+        place = np.searchsorted(share, (np.arange(MOST) + 0.5) / MOST)
+        mean, weight = mean[order[np.minimum(place, len(mean) - 1)]], np.ones(MOST)
+    sigma = max(sigma, 1e-6)
+    grid = np.linspace(mean.min() - 4.5 * sigma, mean.max() + 4.5 * sigma, GRID)
+    chance = weight / weight.sum()
+    return grid, np.array([float(np.sum(chance * ndtr((g - mean) / sigma))) for g in grid])
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Logits in sequence: the first class or a later one, the second or a later one, and so on.
+
+    For ordered classes the sequence is their order (the continuation-ratio model), for others from the most
+    to the least common. Any number of classes costs one small posterior each.
+    """
+
+    codes: FloatArray
+    beta: FloatArray
+
+    @classmethod
+    def fit(
+        cls, X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source, ordered: bool = False
+    ) -> Self:
+        """Learn from donors with some weight."""
+        codes, place = np.unique(y, return_inverse=True)
+        if not ordered:
+            codes = codes[np.argsort(-np.bincount(place, weights=weight), kind="stable")]
+        beta = np.zeros((len(codes) - 1, X.shape[1]))
+        for number, code in enumerate(codes[:-1]):
+            beta[number] = glm.logit(X, (y == code).astype(np.float64), weight, ridge, rng)
+            later = y != code
+            X, y, weight = X[later], y[later], weight[later]
+        return cls(codes, beta)
+
+    def draw(self, inputs: Inputs, uniform: Uniform) -> FloatArray:
+        """Draw for each row."""
+        left, within = np.ones(inputs.rows), uniform("class")
+        chosen = np.zeros(inputs.rows, dtype=np.int64)
+        for beta in self.beta:
+            left = left / (1 + np.exp(np.minimum(inputs.predict(beta), 700.0)))
+            chosen += within < left  # on to a later class
+        return np.asarray(self.codes[chosen])
+
+    def state(self, prefix: str) -> Arrays:
+        """Return its arrays, each name with a prefix."""
+        return {f"{prefix}codes": self.codes, f"{prefix}logits": self.beta}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str, width: int) -> Self:
+        """Rebuild from `state`, checking it."""
+        codes, beta = take(arrays, f"{prefix}codes", 1), take(arrays, f"{prefix}logits", 2)
+        _check(len(codes) > 0 and beta.shape == (len(codes) - 1, width))
+        return cls(codes, beta)
+
+
+@dataclass(frozen=True)
+class Regimes:
+    """Zero, loss or gain by logits, then the amount within the regime."""
+
+    sign: Classes
+    parts: dict[int, Amount]
+
+    @classmethod
+    def fit(cls, X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source) -> Self:
+        """Learn from donors with some weight."""
+        sign = np.sign(y)
+        order = np.where(sign == 0, -2.0, sign)  # first whether there is anything, then whether it is a loss
+        classes = Classes.fit(X, order, weight, ridge, rng, ordered=True)
+        parts = {
+            int(s): Amount.fit(X[sign == s], y[sign == s], weight[sign == s], ridge, rng)
+            for s in np.unique(sign[sign != 0])
+        }
+        return cls(classes, parts)
+
+    def draw(self, inputs: Inputs, uniform: Uniform) -> FloatArray:
+        """Draw for each row."""
+        sign = self.sign.draw(inputs, uniform)
+        out = np.zeros(inputs.rows)
+        for number, part in self.parts.items():
+            rows = np.flatnonzero(sign == number)
+            out[rows] = part.draw(inputs.take(rows), _among(uniform, rows))
+        return out
+
+    def state(self, prefix: str) -> Arrays:
+        """Return its arrays, each name with a prefix."""
+        arrays = self.sign.state(f"{prefix}sign.")
+        for number, part in self.parts.items():
+            arrays |= part.state(f"{prefix}{_REGIME[number]}.")
+        return arrays
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str, width: int) -> Self:
+        """Rebuild from `state`, checking it."""
+        sign = Classes.from_state(arrays, f"{prefix}sign.", width)
+        _check(set(sign.codes) <= {-2.0, -1.0, 1.0})
+        numbers = [int(c) for c in sign.codes if c != -2]
+        return cls(sign, {n: Amount.from_state(arrays, f"{prefix}{_REGIME[n]}.", width) for n in numbers})
+
+
+_REGIME = {-1: "loss", 1: "gain"}
+
+
+def _among(uniform: Uniform, rows: npt.NDArray[np.int64]) -> Uniform:
+    return lambda stream: uniform(stream)[rows]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Poisson or negative binomial, never above the donors' largest count."""
+
+    beta: FloatArray
+    dispersion: float
+    most: float
+
+    @classmethod
+    def fit(cls, X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source) -> Self:
+        """Learn from donors with some weight."""
+        beta, dispersion = glm.count(X, y, weight, ridge, rng)
+        return cls(beta, dispersion, float(y.max()))
+
+    def draw(self, inputs: Inputs, uniform: Uniform) -> FloatArray:
+        """Draw for each row: the inverse distribution function, from term to term."""
+        mean = np.exp(np.minimum(inputs.predict(self.beta), glm.HIGHEST))
+        u, a = uniform("count"), self.dispersion
+        term = np.exp(-mean) if a == 0 else np.exp(-np.log1p(a * mean) / a)
+        out, below = np.zeros(len(u)), term.copy()
+        rows = np.flatnonzero((u > below) & (self.most > 0))
+        step = 0
+        while len(rows):  # at most as often as the donors' largest count
+            m = mean[rows]
+            term[rows] *= (m if a == 0 else m * (1 + a * step) / (1 + a * m)) / (step + 1)
+            below[rows] += term[rows]
+            step += 1
+            out[rows] = step
+            rows = rows[(u[rows] > below[rows]) & (step < self.most)]
+        return out
+
+    def state(self, prefix: str) -> Arrays:
+        """Return its arrays, each name with a prefix."""
+        return {f"{prefix}rate": self.beta, f"{prefix}count": np.array([self.dispersion, self.most])}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str, width: int) -> Self:
+        """Rebuild from `state`, checking it."""
+        beta, (dispersion, most) = take(arrays, f"{prefix}rate", 1), take(arrays, f"{prefix}count", 1)
+        _check(len(beta) == width and dispersion >= 0 and 0 <= most <= COUNTABLE)
+        return cls(beta, float(dispersion), float(most))
+
+
+Model = Amount | Classes | Regimes | Counts
+
+#: A target with larger counts is drawn as an amount.
+COUNTABLE = 300
+
+
+def fit(variable: Variable, X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source) -> Model:
+    """Fit the model that a target's kind asks for.
+
+    Parameters
+    ----------
+    variable
+        The target.
+    X, y, weight
+        Donors, all with some weight; X as `Inputs.dense` makes it.
+    ridge
+        See `glm`.
+    rng
+        For parameters drawn from their posterior; None for estimates.
+    """
+    if variable.kind.is_class:
+        return Classes.fit(X, y, weight, ridge, rng, ordered=variable.kind is not Kind.CATEGORICAL)
+    whole = (y >= 0).all() and (y == np.rint(y)).all() and y.max() <= COUNTABLE
+    if variable.kind is Kind.COUNT and whole:
+        return Counts.fit(X, y, weight, ridge, rng)
+    if variable.kind is Kind.CONTINUOUS:
+        return Amount.fit(X, y, weight, ridge, rng)
+    return Regimes.fit(X, y, weight, ridge, rng)
+
+
+def from_state(arrays: Mapping[str, npt.NDArray[Any]], prefix: str, width: int) -> Model:
+    """Rebuild a model from its `state`; width is the number of coefficients that its regressions have."""
+    marks = {"codes": Classes, "sign.codes": Regimes, "rate": Counts, "beta": Amount}
+    for mark, cls in marks.items():
+        if f"{prefix}{mark}" in arrays:
+            model: Model = cls.from_state(arrays, prefix, width)  # type: ignore[attr-defined]
+            return model
+    raise MethodError(f"the saved model lacks {prefix!r}", "Save the model again.")
+
+
+def _check(sound: bool) -> None:
+    if not sound:
+        raise MethodError("a saved regression is damaged", "Save the model again.")
