@@ -18,7 +18,9 @@ def _opening(summary: Mapping[str, Any]) -> list[str]:
     code = ", ".join(made["code"])
     lines = [f"# {summary['title']}", ""]
     lines += [
-        f"{len(made['tasks'])} tasks, {made['seeds']} seeds, {made['cells']} cells (code {code}).",
+        f"{_count(len(made['tasks']), 'task')}, {_count(made['seeds'], 'seed')}, {_count(made['cells'], 'cell')} (code "
+        f"{code}). Cells are made by `microimpute benchmark`, this page by `microimpute leaderboard`.",
+        "",
         f"**{summary['verdict']}**",
         "",
     ]
@@ -115,6 +117,10 @@ def _text(value: float | None, digits: int = 3) -> str:
 def amount(value: float | None) -> str:
     """Write a share with three digits, an amount in whole units, and nothing for nothing."""
     return "" if value is None else f"{value:,.3f}" if abs(value) < 10 else f"{value:,.0f}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _with_span(value: float | None, span: Iterable[float | None]) -> str:
