@@ -40,6 +40,7 @@ check: $(VENV)/.installed-dev ## Style, types and layers
 bench: $(VENV)/.installed-bench ## All numbers of docs/performance.md (SCF=SCFP2019.zip CPS=cps.csv.gz)
 	@test -f "$(SCF)" -a -f "$(CPS)" || { echo "Say where the files are: make bench SCF=SCFP2019.zip CPS=cps.csv.gz"; exit 2; }
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/scoring_scale.py
 	$(BIN)/python benchmarks/full_job.py --scf $(SCF) --cps $(CPS)
 	$(BIN)/python benchmarks/same_population.py $(SCF)
 	$(BIN)/python benchmarks/heldout.py $(SCF)
