@@ -91,14 +91,16 @@ def impute(
     _check_settings(ready, chosen, m, seed, workers)
     tell = progress or (lambda step, share: None)
     drawn = np.empty((m, len(ready.receivers), len(ready.targets)))
+    learnt: list[dict[str, Any]] = []
     with _Workers(workers) as pool:
         for i in range(1, m + 1):
             tell(f"implicate {i} of {m}: learning", (i - 1) / m)
             fitted = fit(ready, chosen, i, seed)
+            learnt.append(fitted.learnt())
             tell(f"implicate {i} of {m}: drawing", (i - 0.5) / m)
             draw_into(drawn[i - 1], fitted, ready.receivers, RowRandom(seed, i, ready.receiver_keys), pool)
     tell("drawn", 1.0)
-    return _collect(ready, chosen, drawn, seed)
+    return _collect(ready, chosen, drawn, seed, learnt)
 
 
 def _fusion(
@@ -212,7 +214,9 @@ def draw_into(out: FloatArray, fitted: Method, X: Table, rng: RowRandom, pool: T
     list(pool.map(one, range(0, len(X), CHUNK)))
 
 
-def _collect(fusion: Fusion, method: Method, drawn: FloatArray, seed: int) -> Imputations:
+def _collect(
+    fusion: Fusion, method: Method, drawn: FloatArray, seed: int, learnt: Sequence[Mapping[str, Any]]
+) -> Imputations:
     backend = fusion.receiver.frame.implementation
     amounts = [t for t in fusion.targets if not fusion.variables[t].kind.is_class]
     values: dict[str, list[Series]] = {c: [] for c in (*fusion.targets, *fusion.derived)}
@@ -226,5 +230,5 @@ def _collect(fusion: Fusion, method: Method, drawn: FloatArray, seed: int) -> Im
             values[target].append(decode(columns[target], fusion.variables[target], backend))
         for total, amount in totals.items():
             values[total].append(make_series(total, amount, nw.Float64, backend))
-    manifest = manifest_file.describe_run(fusion, method, m=len(drawn), seed=seed, broken=broken)
+    manifest = manifest_file.describe_run(fusion, method, m=len(drawn), seed=seed, broken=broken, learnt=learnt)
     return Imputations(fusion.receiver, tuple(values), {c: tuple(s) for c, s in values.items()}, manifest)

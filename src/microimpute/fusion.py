@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -140,7 +140,7 @@ class Fusion:
         own = self.implicates[(implicate - 1) % len(self.implicates)]
         rows = self._donor_order[self._donor_implicate[self._donor_order] == own]
         return Training(
-            self._donor_x.take(rows),
+            replace(self._donor_x.take(rows), households=self._households[rows]),
             self._donor_y.take(rows),
             self._donor_weight[rows],
             self._households[rows],

@@ -81,12 +81,16 @@ class Table:
     totals
         float64, shape (rows, totals): totals that identities derive from the targets, for methods that
         want draws to add up to plausible ones; None for predictors.
+    households
+        uint64, shape (rows,): equal for rows of one household, for methods that hold some donors out while
+        they learn; None where it is not known, and for targets and receivers.
     """
 
     variables: tuple[Variable, ...]
     values: FloatArray
     ties: Ties = field(default_factory=Ties)
     totals: FloatArray | None = None
+    households: npt.NDArray[np.uint64] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -99,7 +103,8 @@ class Table:
     def take(self, rows: slice | npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Table:
         """Keep some of the rows."""
         totals = None if self.totals is None else self.totals[rows]
-        return replace(self, values=self.values[rows], totals=totals)
+        households = None if self.households is None else self.households[rows]
+        return replace(self, values=self.values[rows], totals=totals, households=households)
 
 
 def describe(series: Series, kind: Kind | str | None = None) -> Variable:

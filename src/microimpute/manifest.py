@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -69,15 +69,27 @@ def read(folder: Path) -> dict[str, Any]:
     return content
 
 
-def describe_run(fusion: Fusion, method: Method, *, m: int, seed: int, broken: Mapping[str, int]) -> dict[str, Any]:
-    """Say in plain values what was done: the part of a manifest that does not speak of files."""
+def describe_run(
+    fusion: Fusion,
+    method: Method,
+    *,
+    m: int,
+    seed: int,
+    broken: Mapping[str, int],
+    learnt: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Say in plain values what was done: the part of a manifest that does not speak of files.
+
+    `learnt` is what each implicate's fit has to say (see `Method.learnt`); left out if that is nothing.
+    """
     return {
         "method": {
             "name": method.name,
             "settings": method.settings,
             "joint": method.joint,
             "proper": method.proper,
-        },
+        }
+        | ({"learnt": [dict(said) for said in learnt]} if any(learnt) else {}),
         "m": m,
         "seed": seed,
         "donor": _describe_survey(fusion.donor),

@@ -121,9 +121,14 @@ def impute(fusion: Fusion, *, method: Method, **options: Any) -> Imputations:
     return drawing.impute(fusion, method=method, **options)
 
 
+def _made(method: type[Method]) -> Method:
+    """Make the method with its quick settings."""
+    return method(**method.quick)
+
+
 def _draw(method: type[Method], donors: int = 400, receivers: int = 300, **options: Any) -> Imputations:
     fusion = example_fusion(example_donor(donors), example_receiver(receivers), method)
-    return impute(fusion, method=method(), **{"m": 2, **options})
+    return impute(fusion, method=_made(method), **{"m": 2, **options})
 
 
 def _same(a: Imputations, b: Imputations) -> bool:
@@ -145,7 +150,7 @@ def chunks_do_not_matter(method: type[Method]) -> None:
     """Check that drawing rows one by one, or all at once, gives the same values."""
     fusion = example_fusion(example_donor(300), example_receiver(50), method)
     training = fusion.training(1)
-    fitted = method().fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
+    fitted = _made(method).fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
     rng = RowRandom(0, 1, fusion.receiver_keys)
     whole = fitted.draw(fusion.receivers, rng)
     for row in range(50):
@@ -157,10 +162,10 @@ def chunks_do_not_matter(method: type[Method]) -> None:
 def row_order_does_not_matter(method: type[Method]) -> None:
     """Check that donors and receivers in another order give each receiver the same draws."""
     donor, receiver = example_donor(300), example_receiver(200)
-    plain = impute(example_fusion(donor, receiver, method), method=method(), m=1).complete()
+    plain = impute(example_fusion(donor, receiver, method), method=_made(method), m=1).complete()
     mixed_donor = donor.sample(frac=1, random_state=1)
     mixed_receiver = receiver.sample(frac=1, random_state=2)
-    mixed = impute(example_fusion(mixed_donor, mixed_receiver, method), method=method(), m=1).complete()
+    mixed = impute(example_fusion(mixed_donor, mixed_receiver, method), method=_made(method), m=1).complete()
     pd.testing.assert_frame_equal(mixed.sort_values("id").reset_index(drop=True), plain)
 
 
@@ -168,7 +173,7 @@ def inputs_are_left_alone(method: type[Method]) -> None:
     """Check that frames and settings are as they were and observed columns come back bit for bit."""
     donor, receiver = example_donor(200), example_receiver(100)
     kept = donor.copy(deep=True), receiver.copy(deep=True)
-    chosen = method()
+    chosen = _made(method)
     settings = copy.deepcopy(chosen.settings)
     done = impute(example_fusion(donor, receiver, method), method=chosen, m=1).complete()
     pd.testing.assert_frame_equal(donor, kept[0])
@@ -183,7 +188,7 @@ def training_arrays_are_left_alone(method: type[Method]) -> None:
     training = fusion.training(1)
     for array in (training.X.values, training.Y.values, training.weight, fusion.receivers.values):
         array.setflags(write=False)
-    fitted = method().fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
+    fitted = _made(method).fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
     fitted.draw(fusion.receivers, RowRandom(0, 1, fusion.receiver_keys))
 
 
@@ -212,7 +217,7 @@ def weights_are_used_as_declared(method: type[Method]) -> None:
     receiver = receiver.astype({"income": float, "age": int})
     receiver["weight"] = donor["weight"]
     fusion = example_fusion(donor, receiver, method, targets=("wealth",))
-    got = impute(fusion, method=method(), m=5).numbers("wealth")
+    got = impute(fusion, method=_made(method), m=5).numbers("wealth")
     weight = donor["weight"].to_numpy()
     cut = float(donor["wealth"].quantile(0.8))
     figures: dict[str, Callable[[FloatArray], FloatArray]] = {
@@ -240,7 +245,7 @@ def _standard_error(values: FloatArray, weight: FloatArray) -> float:
 def predictors_are_used_as_declared(method: type[Method]) -> None:
     """Check that draws follow the predictors, or ignore them if the method says so."""
     fusion = example_fusion(example_donor(3000), example_receiver(3000), method, targets=("wealth",))
-    drawn = impute(fusion, method=method(), m=1).numbers("wealth")[0]
+    drawn = impute(fusion, method=_made(method), m=1).numbers("wealth")[0]
     income = np.log(example_receiver(3000)["income"].to_numpy())
     seen = drawn != 0 if method.valid else drawn
     correlation = np.corrcoef(income, seen)[0, 1]  # about .4 among the donors; null: s.e. 1/sqrt(n)
@@ -262,7 +267,7 @@ def targets_are_drawn_jointly(method: type[Method]) -> None:
         predictors=["income", "age", "region"],
         rules=["debt requires wealth"],
     )
-    done = impute(fusion, method=method(), m=1)
+    done = impute(fusion, method=_made(method), m=1)
     assert done.manifest["rules"][0]["broken_draws"] == 0, "a rule is broken"
     drawn = done.numbers("wealth")[0]
     both = np.mean((done.numbers("debt")[0] > 0) & (drawn > 0))
@@ -274,19 +279,19 @@ def any_number_of_receivers(method: type[Method]) -> None:
     """Check 0, 1 and 100,000 rows."""
     fusion = example_fusion(example_donor(200), example_receiver(1), method)
     training = fusion.training(1)
-    fitted = method().fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
+    fitted = _made(method).fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
     none = fitted.draw(fusion.receivers.take(slice(0, 0)), RowRandom(0, 1, fusion.receiver_keys[:0]))
     assert none.shape == (0, len(fusion.targets))
     for rows in (1, 100_000):
         big = example_fusion(example_donor(200), example_receiver(rows), method)
-        assert len(impute(big, method=method(), m=1).complete()) == rows
+        assert len(impute(big, method=_made(method), m=1).complete()) == rows
 
 
 def degenerate_targets(method: type[Method]) -> None:
     """Check that constant, all-zero and single-level targets come back as they are."""
     donor = example_donor(60).assign(same=7.0, nothing=0.0, one_level="a")
     fusion = example_fusion(donor, example_receiver(40), method, targets=("same", "nothing", "one_level"))
-    done = impute(fusion, method=method(), m=1).complete()
+    done = impute(fusion, method=_made(method), m=1).complete()
     for target in fusion.targets:
         assert set(done[target]) == set(donor[target]), f"{target} has other values than the donors"
 
@@ -295,7 +300,7 @@ def few_donors(method: type[Method]) -> None:
     """Check that one donor, and a handful, still give draws."""
     for donors in (1, 3):
         fusion = example_fusion(example_donor(donors), example_receiver(20), method)
-        assert len(impute(fusion, method=method(), m=2).complete()) == 20
+        assert len(impute(fusion, method=_made(method), m=2).complete()) == 20
 
 
 def all_missing_target(method: type[Method]) -> None:
@@ -319,7 +324,7 @@ def save_and_load(method: type[Method]) -> None:
     """Check that a fitted method comes back from its file and draws the same; no pickle in it."""
     fusion = example_fusion(example_donor(200), example_receiver(50), method)
     training = fusion.training(1)
-    fitted = method().fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
+    fitted = _made(method).fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
     rng = RowRandom(0, 1, fusion.receiver_keys)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
@@ -341,7 +346,18 @@ def unknown_settings(method: type[Method]) -> None:
 
 def facts_are_declared(method: type[Method]) -> None:
     """Check that name, summary, reference and facts are there."""
-    for fact in ("name", "summary", "reference", "joint", "proper", "uses_weights", "kinds", "requires", "valid"):
+    for fact in (
+        "name",
+        "summary",
+        "reference",
+        "advice",
+        "joint",
+        "proper",
+        "uses_weights",
+        "kinds",
+        "requires",
+        "valid",
+    ):
         assert getattr(method, fact, None) is not None, f"{fact} is not declared"
 
 
@@ -349,7 +365,7 @@ def files_of_points_are_refused(method: type[Method]) -> None:
     """Check that `impute` makes files of draws only."""
     fusion = example_fusion(example_donor(50), example_receiver(5), method)
     if not method.valid:
-        _refused(lambda: drawing.impute(fusion, method=method(), m=1), method.name)
+        _refused(lambda: drawing.impute(fusion, method=_made(method), m=1), method.name)
 
 
 #: Every check; each takes a method's class and raises AssertionError.

@@ -42,6 +42,8 @@ class Method(ABC):
     summary: ClassVar[str]
     #: Where it is described.
     reference: ClassVar[str]
+    #: When to choose it, and when not: one to three sentences for its page in the docs.
+    advice: ClassVar[str]
     #: Whether a row's targets are drawn jointly.
     joint: ClassVar[bool]
     #: Whether implicates, each with its own donor resample or parameters, carry the donor's sampling error.
@@ -59,6 +61,8 @@ class Method(ABC):
     kinds: ClassVar[frozenset[Kind]] = ALL_KINDS
     #: Optional packages that it needs.
     requires: ClassVar[tuple[str, ...]] = ()
+    #: Settings that make it quick for the conformance suite, which looks at the contract, not at quality.
+    quick: ClassVar[Mapping[str, Any]] = {}
 
     @abstractmethod
     def fit(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> Self:
@@ -108,6 +112,10 @@ class Method(ABC):
         MethodError
             If the arrays do not fit together.
         """
+
+    def learnt(self) -> dict[str, Any]:
+        """Say in plain values (JSON) what a user should know of what `fit` found; it goes into the manifest."""
+        return {}
 
     def save(self, path: str | Path) -> None:
         """Write a fitted method to one safetensors file: arrays and a JSON header, no code.

@@ -52,6 +52,10 @@ class Copula(Method):
     name = "copula"
     summary = "Correlated normal scores given the predictors, decoded by the donors' weighted margins."
     reference = "Hoff (2007), Annals of Applied Statistics 1; Nelsen (2006), An Introduction to Copulas."
+    advice = (
+        "For several amounts at once where a normal dependence is plausible and donors are few. Not where the "
+        "dependence itself changes with the predictors, nor for heavy zero patterns."
+    )
     joint = True
     proper = True
     uses_weights = True

@@ -44,6 +44,10 @@ class Forest(Method):
     name = "forest"
     summary = "Targets in chained blocks, each from one donor in the leaves of weighted trees."
     reference = "Meinshausen (2006); Ćevid et al. (2022); leaf draws as in synthpop's CART (Nowok et al. 2016)."
+    advice = (
+        "The default: for any mix of kinds, from a few hundred donors on. With fewer donors, or where effects "
+        "are smooth and strong, compare `srmi`."
+    )
     joint = True
     proper = True
     uses_weights = True

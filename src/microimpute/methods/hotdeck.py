@@ -35,6 +35,10 @@ class HotDeck(Method):
     name = "hotdeck"
     summary = "A whole donor bundle at random within classes of the predictors, in proportion to weight."
     reference = "Andridge & Little (2010), A review of hot deck imputation for survey non-response."
+    advice = (
+        "When the method must be explained in one sentence and a few class predictors say most. Not where "
+        "amounts among the predictors matter: classes cut them coarsely."
+    )
     joint = True
     proper = True
     uses_weights = True

@@ -59,6 +59,10 @@ class Nearest(Method):
     name = "nearest"
     summary = "A whole donor bundle from the nearest donors, with distances learnt from what predicts the targets."
     reference = "D'Orazio, Di Zio & Scanu (2006), Statistical Matching, sec. 2.4; Gower (1971)."
+    advice = (
+        "When whole real households must be copied and the neighbours be shown. Not with many predictors that "
+        "say little: distances lose their meaning."
+    )
     joint = True
     proper = True
     uses_weights = True

@@ -54,6 +54,10 @@ class PMM(Method):
     name = "pmm"
     summary = "A whole donor bundle from the donors whose predicted targets are nearest."
     reference = "Little (1988), Missing-data adjustments in large surveys; Rubin (1986); van Buuren (2018), sec. 3.4."
+    advice = (
+        "When a linear model predicts the targets well and drawn amounts must be ones that donors have. Not "
+        "where zeros, not sizes, carry the information."
+    )
     joint = True
     proper = True
     uses_weights = True

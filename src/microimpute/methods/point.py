@@ -26,6 +26,7 @@ class _Point(Method):
     """One number for all rows that look alike, from the leaves of a weighted forest."""
 
     reference = "What Rubin (1987, ch. 1) warns of; the forest is Breiman (2001), medians as in Meinshausen (2006)."
+    advice = "Never for a file: `impute` refuses it. It is in the benchmark to show what a good mean error hides."
     joint = False
     proper = False
     uses_weights = True

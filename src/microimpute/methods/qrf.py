@@ -60,6 +60,10 @@ class QRF(Method):
     name = "qrf"
     summary = "Each target from a quantile regression forest, given the predictors and the targets before it."
     reference = "Meinshausen (2006), Quantile regression forests, JMLR 7."
+    advice = (
+        "For one or a few targets whose conditional quantiles matter; what is published as quantile-forest "
+        "imputation, with weights and draws done right. For many targets `forest` costs less."
+    )
     joint = True
     proper = True
     uses_weights = True

@@ -43,6 +43,10 @@ class Rank(Method):
     name = "rank"
     summary = "A whole donor bundle from the donors nearest in weighted rank of one predictor."
     reference = "Singh, Mantel, Kinack & Rowe (1993), Statistical matching, Survey Methodology 19."
+    advice = (
+        "When both surveys agree on one ordering variable (income, say) and on little else. It looks at that "
+        "one predictor only."
+    )
     joint = True
     proper = True
     uses_weights = True

@@ -33,6 +33,10 @@ class Regression(Method):
     name = "regression"
     summary = "Each target by itself from a regression on the predictors, with a random residual: a baseline."
     reference = "Little & Rubin (2019), Statistical Analysis with Missing Data, ch. 4.3: stochastic regression."
+    advice = (
+        "As the baseline that a regression without dependence between targets makes. Not for files whose "
+        "targets will be used together."
+    )
     joint = False
     proper = True
     uses_weights = True

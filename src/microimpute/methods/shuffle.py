@@ -22,6 +22,7 @@ class Shuffle(Method):
     name = "shuffle"
     summary = "Whole donor rows in proportion to weight, ignoring predictors: the null to beat."
     reference = "The null of every comparison; not for use."
+    advice = "Never for a file: it is the null that every score is measured against."
     joint = True
     proper = True
     uses_weights = True

@@ -51,6 +51,10 @@ class SRMI(Method):
     name = "srmi"
     summary = "Target after target from Bayesian regressions on the predictors and the targets before it."
     reference = "Raghunathan, Lepkowski, Van Hoewyk & Solenberger (2001), Survey Methodology 27; Rubin (1987)."
+    advice = (
+        "With few donors, smooth effects, or where agencies ask for the published standard (IVEware, mice). "
+        "Not where effects are strongly non-linear or targets are many and heaped."
+    )
     joint = True
     proper = True
     uses_weights = True
