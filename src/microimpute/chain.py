@@ -9,70 +9,21 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from microimpute.adjustment import Adjustment
 from microimpute.blocks import Block
-from microimpute.encoding import feature_count, features, scores
+from microimpute.encoding import feature_count, features
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table, Variable
-from microimpute.trees import LeafForest, grow
+from microimpute.links import Donors, Growth, Link
+from microimpute.transforms import Feature, Inputs
+from microimpute.trees import LeafForest
 
-__all__ = ["Chain", "Growth", "Link", "whole_numbers"]
+__all__ = ["Chain"]
 
 Features = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Growth:
-    """How trees are grown; see `trees.grow`.
-
-    Raises
-    ------
-    MethodError
-        If a setting is out of range; names the method that it was given to.
-    """
-
-    method: str
-    trees: int
-    leaf: int
-    features: float
-    share: float
-
-    def __post_init__(self) -> None:
-        whole_numbers(self.method, trees=self.trees, leaf=self.leaf)
-        for name, part in (("features", self.features), ("share", self.share)):
-            if not isinstance(part, int | float) or not 0 < part <= 1:
-                raise MethodError(f"{self.method}'s {name} is {part!r}", "Give a share above 0 and up to 1.")
-
-    def grow(self, X: Features, Y: Table, weight: FloatArray, rng: np.random.Generator) -> LeafForest:
-        """Grow a forest that separates the columns of Y."""
-        return grow(
-            X,
-            scores(Y, weight),
-            weight,
-            rng,
-            trees=self.trees,
-            leaf=self.leaf,
-            features=self.features,
-            share=self.share,
-        )
-
-
-def whole_numbers(method: str, **settings: object) -> None:
-    """Refuse settings that are not whole numbers of at least 1."""
-    for name, value in settings.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise MethodError(f"{method}'s {name} is {value!r}", "Give a whole number of at least 1.")
-
-
-@dataclass(frozen=True)
-class Link:
-    """A block, the donors that it applies to (rows of the bundles), and their forest if there are any."""
-
-    block: Block
-    donors: IntArray
-    forest: LeafForest | None
 
 
 #: Makes a link's values, shape (rows, the block's targets), from its number, itself, what its trees read, the
@@ -92,12 +43,16 @@ class Chain:
         float64, shape (donors, columns): the donors' values of what is drawn.
     links
         In the order of drawing; each reads the predictors and the blocks of the links before it.
+    features
+        What regressions read of each predictor, then of each target in the order of drawing; none without
+        adjustment.
     """
 
     predictors: tuple[Variable, ...]
     columns: tuple[Variable, ...]
     bundles: FloatArray
     links: tuple[Link, ...]
+    features: tuple[Feature, ...] = ()
 
     @classmethod
     def grow(
@@ -118,38 +73,73 @@ class Chain:
         """
         chain = cls(X.variables, Y.variables, Y.values, ())
         inputs, width = chain.inputs(X), chain._width()
+        learnt = _learnt(X, weight) if growth.adjust else []
+        read = _linear(learnt, X)
+        bound = {t for group in Y.ties.together for t in group}
         links: list[Link] = []
         for block in blocks:
             rows = np.flatnonzero(block.applies(Y.values) & (weight > 0))
             if by_value and len(block.targets) == 1:
                 rows = rows[np.argsort(Y.values[rows, block.targets[0]], kind="stable")]
-            forest = None
+            link = Link(block, rows, None)
             if len(rows):
                 part = Table(tuple(Y.variables[t] for t in block.targets), Y.values[rows][:, block.targets])
-                read = np.ascontiguousarray(inputs[rows, :width])
-                forest = growth.grow(read, part, weight[rows], rng)
-            links.append(Link(block, rows, forest))
+                donors = Donors(
+                    np.ascontiguousarray(inputs[rows, :width]),
+                    part,
+                    weight[rows],
+                    None if X.households is None else X.households[rows],
+                )
+                free = [i for i, t in enumerate(block.targets) if t not in bound] if growth.adjust else []
+                link = donors.link(link, growth, free, read.take(rows), rng)
+            links.append(link)
             width = chain._condition(inputs, width, block, Y.values)
-        return cls(X.variables, Y.variables, Y.values, tuple(links))
+            if growth.adjust:
+                learnt += _features(block, Y.variables, Y.values, weight)
+                _extend(read, learnt[-len(block.targets) :], block, Y.values)
+        return cls(X.variables, Y.variables, Y.values, tuple(links), tuple(learnt))
 
     def draw(self, X: Table, rng: RowRandom, take: Take | None = None) -> FloatArray:
-        """Draw block by block, shape (rows, columns); by default each from one donor."""
+        """Draw block by block, shape (rows, columns); by default each from one donor, adjusted."""
         out = np.zeros((len(X), len(self.columns)))
-        inputs, width = self.inputs(X), self._width()
+        inputs, width, at = self.inputs(X), self._width(), len(self.predictors)
+        read = _linear(self.features[:at], X)
         for number, link in enumerate(self.links):
             rows = np.flatnonzero(link.block.applies(out))
             if link.forest is not None and len(rows):
-                values = (take or self.take)(number, link, inputs, rows, rng)
+                if take is None:
+                    values = self._moved(number, link, inputs, rows, rng, read)
+                else:
+                    values = take(number, link, inputs, rows, rng)
                 for target, column in zip(link.block.targets, values.T, strict=True):
                     out[rows, target] = column
             width = self._condition(inputs, width, link.block, out)
+            if self.features:
+                _extend(read, self.features[at : at + len(link.block.targets)], link.block, out)
+                at += len(link.block.targets)
         return out
+
+    def _moved(
+        self, number: int, link: Link, inputs: Features, rows: IntArray, rng: RowRandom, read: Inputs
+    ) -> FloatArray:
+        """Take a donor's values for each row, and move those that have a line."""
+        place = self.donors(number, link, inputs, rows, rng)
+        values: FloatArray = self.bundles[link.donors[place][:, None], np.array(link.block.targets)]
+        if link.lines:
+            own = read.take(rows)
+            for line in link.lines:
+                values[:, line.position] = line.move(values[:, line.position], place, own)
+        return values
+
+    def donors(self, number: int, link: Link, inputs: Features, rows: IntArray, rng: RowRandom) -> IntArray:
+        """Draw a donor from each row's leaf; returns places among the link's donors, shape (rows,)."""
+        assert link.forest is not None
+        which, within = rng.uniform(f"tree {number}")[rows], rng.uniform(f"donor {number}")[rows]
+        return link.forest.draw(inputs, rows, which, within)
 
     def take(self, number: int, link: Link, inputs: Features, rows: IntArray, rng: RowRandom) -> FloatArray:
         """Take all of a block's values from one donor in each row's leaf."""
-        assert link.forest is not None
-        which, within = rng.uniform(f"tree {number}")[rows], rng.uniform(f"donor {number}")[rows]
-        donors = link.donors[link.forest.draw(inputs, rows, which, within)]
+        donors = link.donors[self.donors(number, link, inputs, rows, rng)]
         return np.asarray(self.bundles[donors[:, None], np.array(link.block.targets)])
 
     def inputs(self, X: Table) -> Features:
@@ -177,6 +167,10 @@ class Chain:
                 arrays[f"{at}condition.{rule}"] = np.array(any_of, dtype=np.int32)
             if link.forest is not None:
                 arrays |= link.forest.state(at)
+            for line, found in enumerate(link.lines):
+                arrays |= found.state(f"{at}line.{line}.")
+        for number, feature in enumerate(self.features):
+            arrays |= feature.state(f"{prefix}feature.{number}.")
         return arrays
 
     @classmethod
@@ -196,7 +190,8 @@ class Chain:
         """
         empty = cls(predictors, columns, arrays[f"{prefix}bundles"], ())
         links: list[Link] = []
-        width, number = empty._width(), 0
+        known = _read_features(arrays, f"{prefix}feature.")
+        width, number, reads = empty._width(), 0, len(predictors)
         while f"{prefix}{number}.targets" in arrays:
             at = f"{prefix}{number}."
             conditions = sorted(k for k in arrays if k.startswith(f"{at}condition."))
@@ -205,12 +200,21 @@ class Chain:
             empty._check_block(block, donors)
             grown = f"{at}roots" in arrays
             forest = LeafForest.from_state(arrays, at, len(donors), width) if grown else None
-            links.append(Link(block, donors, forest))
+            columns_read = 1 + sum(f.width for f in known[:reads])
+            lines: list[Adjustment] = []
+            while grown and f"{at}line.{len(lines)}.beta" in arrays:
+                name = f"{at}line.{len(lines)}."
+                lines.append(Adjustment.from_state(arrays, name, len(donors), len(block.targets), columns_read))
+            links.append(Link(block, donors, forest, tuple(lines)))
             width += sum(feature_count(columns[t]) for t in block.targets)
+            reads += len(block.targets)
             number += 1
         if sorted(t for link in links for t in link.block.targets) != list(range(len(columns))):
             raise MethodError("the saved forest's blocks do not match its targets", "Save the model again.")
-        return cls(predictors, columns, empty.bundles, tuple(links))
+        order = [*predictors, *(columns[t] for link in links for t in link.block.targets)]
+        if known and [f.levels for f in known] != [len(v.levels) for v in order]:
+            raise MethodError("the saved forest's regressions read other variables", "Save the model again.")
+        return cls(predictors, columns, empty.bundles, tuple(links), known)
 
     def _check_block(self, block: Block, donors: npt.NDArray[Any]) -> None:
         positions = np.array([*block.targets, *(c for any_of in block.conditions for c in any_of)])
@@ -219,6 +223,33 @@ class Chain:
         known = (donors >= 0).all() and (donors < len(self.bundles)).all()
         if not (whole and inside and known):
             raise MethodError("the saved forest points outside its donors", "Save the model again.")
+
+
+def _learnt(X: Table, weight: FloatArray) -> list[Feature]:
+    return [Feature.fit(v, x, weight) for v, x in zip(X.variables, X.values.T, strict=True)]
+
+
+def _features(block: Block, columns: Sequence[Variable], Y: FloatArray, weight: FloatArray) -> list[Feature]:
+    return [Feature.fit(columns[t], Y[:, t], weight, bent=False) for t in block.targets]
+
+
+def _linear(features: Sequence[Feature], X: Table) -> Inputs:
+    read = Inputs(len(X))
+    for feature, column in zip(features, X.values.T, strict=False):  # no features: nothing is adjusted
+        read.add(feature, column)
+    return read
+
+
+def _extend(read: Inputs, features: Sequence[Feature], block: Block, Y: FloatArray) -> None:
+    for feature, target in zip(features, block.targets, strict=True):
+        read.add(feature, Y[:, target])
+
+
+def _read_features(arrays: Mapping[str, npt.NDArray[Any]], prefix: str) -> tuple[Feature, ...]:
+    found: list[Feature] = []
+    while f"{prefix}{len(found)}.levels" in arrays:
+        found.append(Feature.from_state(arrays, f"{prefix}{len(found)}."))
+    return tuple(found)
 
 
 def _whole(array: npt.NDArray[Any]) -> tuple[int, ...]:

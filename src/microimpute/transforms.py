@@ -93,7 +93,11 @@ class Scale:
         """Return the amounts of scores; `rank` gives their place in (0, 1) where it is not Φ of the score."""
         if self.straight:
             return np.asarray(np.clip(self.line[0] + self.line[1] * scores, self.values[0], self.values[-1]))
-        place = np.searchsorted(self.upper, ndtr(scores) if rank is None else rank, side="left")
+        return self.at_rank(ndtr(scores) if rank is None else rank)
+
+    def at_rank(self, rank: FloatArray) -> FloatArray:
+        """Return the donors' amounts at weighted ranks in (0, 1), whether the scale is straight or not."""
+        place = np.searchsorted(self.upper, rank, side="left")
         return np.asarray(self.values[np.minimum(place, len(self.values) - 1)])
 
     def state(self, prefix: str) -> dict[str, npt.NDArray[Any]]:

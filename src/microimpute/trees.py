@@ -9,7 +9,7 @@ mean of the donors comes back as the mean of the draws on the same population.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +23,8 @@ __all__ = ["LeafForest", "Tree", "grow"]
 MOST = 5_000
 #: With no more donors than this, each tree is grown on as many as there are.
 FEW = 500
+#: Cuts keep this far from the ends of the ranks.
+LOWEST = 0.03
 
 Features = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
@@ -156,6 +158,31 @@ class LeafForest:
         row = np.repeat(np.repeat(np.arange(len(rows)), count), sizes)
         return row, self.order[place].astype(np.int64), share
 
+    def totals(self, what: FloatArray) -> FloatArray:
+        """Return weighted sums over each leaf's donors, shape (nodes, columns); zero at inner nodes.
+
+        Parameters
+        ----------
+        what
+            float64, shape (donors, columns).
+        """
+        weight = np.diff(self.cumulative)[:, None]
+        running = np.vstack([np.zeros((1, what.shape[1])), np.cumsum(weight * what[self.order], axis=0)])
+        return np.where(self.left[:, None] < 0, running[self.end] - running[self.start], 0.0)
+
+    def coarser(self, least: int) -> LeafForest:
+        """Cut the trees back where a branch holds fewer than so many donors."""
+        last = np.arange(len(self.left))
+        inner = self.left >= 0
+        while (moving := self.left[last] >= 0).any():
+            last[moving] = self.right[last[moving]]
+        # donors stand in the order of their leaves, so those below a node stand together
+        start, end = self.start, self.end[last]
+        held = end - start
+        cut = inner & (np.minimum(held[self.left], held[self.right]) < least)
+        left, right = np.where(cut, -1, self.left), np.where(cut, -1, self.right)
+        return replace(self, left=left, right=right, end=np.where(cut, end, self.end))
+
     def route(self, X: Features, rows: npt.NDArray[np.int64], which: FloatArray) -> npt.NDArray[np.int64]:
         """Send each row down its tree; returns the leaf's node, shape (rows,)."""
         node = self.roots[(which * len(self.roots)).astype(np.int64)].astype(np.int64)
@@ -219,6 +246,8 @@ def grow(
     leaf: int,
     features: float,
     share: float,
+    ranked: FloatArray | None = None,
+    cuts: int = 0,
 ) -> LeafForest:
     """Grow trees on bootstrap resamples of the donors and index all donors in their leaves.
 
@@ -242,6 +271,12 @@ def grow(
         Share of features tried at each split.
     share
         Size of the resamples relative to the number of donors; at most `MOST` donors are resampled.
+    ranked
+        float64 in (0, 1), shape (donors, amounts): weighted ranks of amounts, for `cuts`.
+    cuts
+        Random cuts of each ranked amount that each tree separates besides the scores: being below a cut or
+        not. Scores alone show shifts of the mean; where only spread or shape changes with the predictors, cuts
+        do. Squared error of being below, over all cuts, is the continuous ranked probability score.
 
     Returns
     -------
@@ -255,11 +290,22 @@ def grow(
     seeds = rng.integers(2**31 - 1, size=trees)
     counts = [rng.multinomial(size, np.full(donors, 1.0 / donors)) for _ in range(trees)]
     # no n_jobs here: the caller sets the number of workers with joblib.parallel_config
+    goals = [scores if ranked is None else np.hstack([scores, _below(ranked, cuts, weight, rng)]) for _ in seeds]
     grown = joblib.Parallel(prefer="threads")(
-        joblib.delayed(_grow_one)(X, scores, weight * count, int(seed), leaf, features)
-        for seed, count in zip(seeds, counts, strict=True)
+        joblib.delayed(_grow_one)(X, goal, weight * count, int(seed), leaf, features)
+        for goal, seed, count in zip(goals, seeds, counts, strict=True)
     )
     return LeafForest.build(grown, weight)
+
+
+def _below(ranked: FloatArray, cuts: int, weight: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Mark who is below random cuts; the marks of each amount get weighted variance one in all."""
+    at = rng.uniform(LOWEST, 1 - LOWEST, (cuts, ranked.shape[1]))
+    below = (ranked <= at[:, None, :]).astype(np.float64)
+    below -= np.average(below, axis=1, weights=weight)[:, None, :]
+    variance = np.average(below**2, axis=1, weights=weight)[:, None, :] * max(cuts, 1)
+    marks = below / np.sqrt(np.where(variance > 0, variance, np.inf))
+    return np.asarray(marks.transpose(1, 0, 2).reshape(len(ranked), -1))
 
 
 def _grow_one(X: Features, scores: FloatArray, weight: FloatArray, seed: int, leaf: int, features: float) -> Tree:

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.blocks import Block, plan
-from microimpute.chain import Chain, Growth, whole_numbers
+from microimpute.chain import Chain
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
+from microimpute.links import Growth, whole_numbers
 from microimpute.methods.base import FloatArray, Method
 
 __all__ = ["Forest"]
@@ -53,15 +54,26 @@ class Forest(Method):
     uses_weights = True
 
     def __init__(
-        self, trees: int = 10, leaf: int = 10, features: float = 0.5, share: float = 0.5, block: int = 4
+        self,
+        trees: int = 20,
+        leaf: int = 10,
+        features: float = 0.5,
+        share: float = 0.5,
+        block: int = 4,
+        cuts: int = 2,
+        adjust: bool = True,
+        tuned: bool = True,
     ) -> None:
-        self._growth = Growth("forest", trees, leaf, features, share)
+        self._growth = Growth("forest", trees, leaf, features, share, cuts, adjust, tuned)
         whole_numbers("forest", block=block)
         self.trees = trees
         self.leaf = leaf
         self.features = features
         self.share = share
         self.block = block
+        self.cuts = cuts
+        self.adjust = adjust
+        self.tuned = tuned
 
     def fit(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> Self:
         """Grow each block's trees on the predictors and the blocks before it."""

@@ -148,9 +148,6 @@ class Median(_Point):
 
 def _leaf_means(forest: trees.LeafForest, what: FloatArray) -> FloatArray:
     """Return weighted means over each leaf's donors, shape (nodes, columns); zero at inner nodes."""
-    weight = np.diff(forest.cumulative)[:, None]
-    running = np.vstack([np.zeros((1, what.shape[1])), np.cumsum(weight * what[forest.order], axis=0)])
     mass = forest.cumulative[forest.end] - forest.cumulative[forest.start]
-    total = running[forest.end] - running[forest.start]
     leaf = (forest.left < 0) & (mass > 0)
-    return np.where(leaf[:, None], total / np.where(leaf, mass, 1.0)[:, None], 0.0)
+    return np.where(leaf[:, None], forest.totals(what) / np.where(leaf, mass, 1.0)[:, None], 0.0)

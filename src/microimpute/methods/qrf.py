@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.blocks import Block, plan
-from microimpute.chain import Chain, Features, Growth, IntArray, Link
+from microimpute.chain import Chain, Features, IntArray
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
+from microimpute.links import Growth, Link
 from microimpute.methods.base import FloatArray, Method
 from microimpute.pareto import Tail, fit_tail
 
