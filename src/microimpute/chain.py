@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.adjustment import Adjustment
 from microimpute.blocks import Block
 from microimpute.encoding import feature_count, features
 from microimpute.errors import MethodError
@@ -17,7 +16,6 @@ from microimpute.keyed import RowRandom
 from microimpute.kinds import Table, Variable
 from microimpute.links import Donors, Growth, Link
 from microimpute.transforms import Feature, Inputs
-from microimpute.trees import LeafForest
 
 __all__ = ["Chain"]
 
@@ -73,7 +71,7 @@ class Chain:
         """
         chain = cls(X.variables, Y.variables, Y.values, ())
         inputs, width = chain.inputs(X), chain._width()
-        learnt = _learnt(X, weight) if growth.adjust else []
+        learnt = _learnt(X, weight) if growth.regresses else []
         read = _linear(learnt, X)
         bound = {t for group in Y.ties.together for t in group}
         links: list[Link] = []
@@ -84,17 +82,12 @@ class Chain:
             link = Link(block, rows, None)
             if len(rows):
                 part = Table(tuple(Y.variables[t] for t in block.targets), Y.values[rows][:, block.targets])
-                donors = Donors(
-                    np.ascontiguousarray(inputs[rows, :width]),
-                    part,
-                    weight[rows],
-                    None if X.households is None else X.households[rows],
-                )
-                free = [i for i, t in enumerate(block.targets) if t not in bound] if growth.adjust else []
-                link = donors.link(link, growth, free, read.take(rows), rng)
+                households = None if X.households is None else X.households[rows]
+                donors = Donors(inputs[rows, :width], read.take(rows), part, weight[rows], households)
+                link = donors.link(link, growth, [i for i, t in enumerate(block.targets) if t not in bound], rng)
             links.append(link)
             width = chain._condition(inputs, width, block, Y.values)
-            if growth.adjust:
+            if growth.regresses:
                 learnt += _features(block, Y.variables, Y.values, weight)
                 _extend(read, learnt[-len(block.targets) :], block, Y.values)
         return cls(X.variables, Y.variables, Y.values, tuple(links), tuple(learnt))
@@ -108,7 +101,7 @@ class Chain:
             rows = np.flatnonzero(link.block.applies(out))
             if link.forest is not None and len(rows):
                 if take is None:
-                    values = self._moved(number, link, inputs, rows, rng, read)
+                    values = self._moved(number, link, inputs[:, :width], rows, rng, read)
                 else:
                     values = take(number, link, inputs, rows, rng)
                 for target, column in zip(link.block.targets, values.T, strict=True):
@@ -123,23 +116,20 @@ class Chain:
         self, number: int, link: Link, inputs: Features, rows: IntArray, rng: RowRandom, read: Inputs
     ) -> FloatArray:
         """Take a donor's values for each row, and move those that have a line."""
-        place = self.donors(number, link, inputs, rows, rng)
-        values: FloatArray = self.bundles[link.donors[place][:, None], np.array(link.block.targets)]
-        if link.lines:
-            own = read.take(rows)
-            for line in link.lines:
-                values[:, line.position] = line.move(values[:, line.position], place, own)
-        return values
-
-    def donors(self, number: int, link: Link, inputs: Features, rows: IntArray, rng: RowRandom) -> IntArray:
-        """Draw a donor from each row's leaf; returns places among the link's donors, shape (rows,)."""
         assert link.forest is not None
+        own = read.take(rows)
         which, within = rng.uniform(f"tree {number}")[rows], rng.uniform(f"donor {number}")[rows]
-        return link.forest.draw(inputs, rows, which, within)
+        place = link.forest.draw(link.reads(inputs[rows], own), np.arange(len(rows)), which, within)
+        values: FloatArray = self.bundles[link.donors[place][:, None], np.array(link.block.targets)]
+        for line in link.lines:
+            values[:, line.position] = line.move(values[:, line.position], place, own)
+        return values
 
     def take(self, number: int, link: Link, inputs: Features, rows: IntArray, rng: RowRandom) -> FloatArray:
         """Take all of a block's values from one donor in each row's leaf."""
-        donors = link.donors[self.donors(number, link, inputs, rows, rng)]
+        assert link.forest is not None
+        which, within = rng.uniform(f"tree {number}")[rows], rng.uniform(f"donor {number}")[rows]
+        donors = link.donors[link.forest.draw(inputs, rows, which, within)]
         return np.asarray(self.bundles[donors[:, None], np.array(link.block.targets)])
 
     def inputs(self, X: Table) -> Features:
@@ -165,10 +155,7 @@ class Chain:
             arrays[f"{at}donors"] = link.donors
             for rule, any_of in enumerate(link.block.conditions):
                 arrays[f"{at}condition.{rule}"] = np.array(any_of, dtype=np.int32)
-            if link.forest is not None:
-                arrays |= link.forest.state(at)
-            for line, found in enumerate(link.lines):
-                arrays |= found.state(f"{at}line.{line}.")
+            arrays |= link.state(at)
         for number, feature in enumerate(self.features):
             arrays |= feature.state(f"{prefix}feature.{number}.")
         return arrays
@@ -198,14 +185,8 @@ class Chain:
             block = Block(_whole(arrays[f"{at}targets"]), tuple(_whole(arrays[k]) for k in conditions))
             donors = arrays[f"{at}donors"]
             empty._check_block(block, donors)
-            grown = f"{at}roots" in arrays
-            forest = LeafForest.from_state(arrays, at, len(donors), width) if grown else None
-            columns_read = 1 + sum(f.width for f in known[:reads])
-            lines: list[Adjustment] = []
-            while grown and f"{at}line.{len(lines)}.beta" in arrays:
-                name = f"{at}line.{len(lines)}."
-                lines.append(Adjustment.from_state(arrays, name, len(donors), len(block.targets), columns_read))
-            links.append(Link(block, donors, forest, tuple(lines)))
+            linear = 1 + sum(f.width for f in known[:reads]) if known else 0
+            links.append(Link.from_state(arrays, at, block, donors, width, linear))
             width += sum(feature_count(columns[t]) for t in block.targets)
             reads += len(block.targets)
             number += 1

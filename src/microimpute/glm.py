@@ -11,13 +11,14 @@ which logits and counts take a quarter.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cholesky, solve_triangular
 
-__all__ = ["count", "effective", "logit", "normal"]
+__all__ = ["count", "effective", "logit", "normal", "normals"]
 
 FloatArray = npt.NDArray[np.float64]
 Source = np.random.Generator | None
@@ -74,26 +75,57 @@ def normal(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: 
     tuple
         Coefficients, and the residuals' standard deviation.
     """
-    w, ridge = effective(weight), least
-    gram, moment = X.T @ (X * w[:, None]), X.T @ (w * y)
-    values, vectors = _spectrum(gram)
-    turned, total = vectors.T @ moment[1:], float(w.sum())
-    turned -= vectors.T @ gram[0, 1:] * moment[0] / gram[0, 0]
-    squares = float(np.sum(w * (y - moment[0] / gram[0, 0]) ** 2))
-    for _ in range(ROUNDS):
-        slopes = turned / (values + ridge)
-        decided = float(np.sum(values / (values + ridge)))
-        rest = max(squares - float(np.sum(slopes * (2 * turned - values * slopes))), 0.0)
-        variance = rest / max(total - 1 - decided, 1.0)
-        ridge = _better(ridge, least, decided, float(np.sum(slopes**2)) / max(variance, TINY))
-    root = cholesky(gram + np.diag(_precision(X.shape[1], ridge)))
-    beta = _solve(root, moment)
-    rest = float(np.sum(w * (y - X @ beta) ** 2))
-    freedom = max(total - 1 - float(np.sum(values / (values + ridge))), 1.0)
+    whole = _Design.of(X, weight)
+    beta, root, freedom, rest = whole.estimate(y, least)
     if rng is None:
         return beta, float(np.sqrt(rest / freedom))
     sigma = float(np.sqrt(rest / rng.chisquare(freedom)))
     return np.asarray(beta + sigma * (_drawn(beta, root, rng) - beta)), sigma
+
+
+def normals(X: FloatArray, Y: FloatArray, weight: FloatArray, least: float) -> FloatArray:
+    """Estimate several regressions on one design, each with a ridge of its own; see `normal`.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (columns of Y, columns of X)
+    """
+    whole = _Design.of(X, weight)
+    return np.array([whole.estimate(y, least)[0] for y in Y.T]).reshape(Y.shape[1], X.shape[1])
+
+
+@dataclass(frozen=True)
+class _Design:
+    """Columns and weights, with the eigenvalues and vectors of what they say of the slopes."""
+
+    X: FloatArray
+    weight: FloatArray
+    gram: FloatArray
+    values: FloatArray
+    vectors: FloatArray
+
+    @classmethod
+    def of(cls, X: FloatArray, weight: FloatArray) -> Self:
+        w = effective(weight)
+        gram = X.T @ (X * w[:, None])
+        return cls(X, w, gram, *_spectrum(gram))
+
+    def estimate(self, y: FloatArray, least: float) -> tuple[FloatArray, FloatArray, float, float]:
+        """Return coefficients, the root of their precision, degrees of freedom, and the sum of squares left."""
+        w, gram, values, ridge = self.weight, self.gram, self.values, least
+        moment, total = self.X.T @ (w * y), float(w.sum())
+        turned = self.vectors.T @ moment[1:] - self.vectors.T @ gram[0, 1:] * moment[0] / gram[0, 0]
+        squares = float(np.sum(w * (y - moment[0] / gram[0, 0]) ** 2))
+        for _ in range(ROUNDS):
+            slopes = turned / (values + ridge)
+            decided = float(np.sum(values / (values + ridge)))
+            rest = max(squares - float(np.sum(slopes * (2 * turned - values * slopes))), 0.0)
+            variance = rest / max(total - 1 - decided, 1.0)
+            ridge = _better(ridge, least, decided, float(np.sum(slopes**2)) / max(variance, TINY))
+        root = cholesky(gram + np.diag(_precision(self.X.shape[1], ridge)))
+        beta = _solve(root, moment)
+        rest = float(np.sum(w * (y - self.X @ beta) ** 2))
+        return beta, root, max(total - 1 - float(np.sum(values / (values + ridge))), 1.0), rest
 
 
 def _spectrum(gram: FloatArray) -> tuple[FloatArray, FloatArray]:

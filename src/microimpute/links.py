@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from microimpute import glm
 from microimpute.adjustment import Adjustment, adjust, separations
 from microimpute.blocks import Block
 from microimpute.encoding import scores
 from microimpute.errors import MethodError
-from microimpute.kinds import Table
-from microimpute.transforms import Inputs
+from microimpute.kinds import Kind, Table
+from microimpute.transforms import Inputs, take
 from microimpute.trees import LeafForest, grow
-from microimpute.tuning import tune
+from microimpute.tuning import Judged, tune
 
 __all__ = ["Donors", "Growth", "Link", "whole_numbers"]
 
@@ -23,10 +25,18 @@ Features = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+#: Fewest donors for regressions that trees read, folds that predict each other, most levels of a class that have any.
+FEWEST, FOLDS, LEVELS = 100, 3, 12
+
 
 @dataclass(frozen=True)
 class Growth:
-    """How trees are grown, see `trees.grow`, and whether amounts are adjusted, see `adjustment`.
+    """How a block's trees are grown.
+
+    `trees`, `leaf`, `features`, `share` and `cuts` are those of `trees.grow`, `ridge` that of `glm`. With `tuned`,
+    leaves may be larger or smaller where donors held out say so (see `tuning`); with `predict`, trees also read what
+    ridge regressions predict of the block's targets; with `adjust` (of no use without `tuned`), drawn amounts are
+    moved along lines that help (see `adjustment`).
 
     Raises
     ------
@@ -42,7 +52,13 @@ class Growth:
     cuts: int = 0
     adjust: bool = False
     tuned: bool = False
+    predict: bool = False
     ridge: float = 1.0
+
+    @property
+    def regresses(self) -> bool:
+        """Whether regressions are needed."""
+        return self.adjust or self.predict
 
     def __post_init__(self) -> None:
         whole_numbers(self.method, trees=self.trees, leaf=self.leaf)
@@ -83,34 +99,121 @@ def whole_numbers(method: str, **settings: object) -> None:
 
 @dataclass(frozen=True)
 class Link:
-    """A block, the donors that it applies to (rows of the bundles), their forest if there are any, and adjustments."""
+    """A block with what draws it.
+
+    Attributes
+    ----------
+    block
+        Its targets.
+    donors
+        int64: the donors that it applies to, as rows of the bundles.
+    forest
+        Trees over them; None where there are none.
+    lines
+        What moves drawn amounts.
+    predicts
+        Coefficients of the regressions whose predictions the trees read besides their features, one row each.
+    """
 
     block: Block
     donors: IntArray
     forest: LeafForest | None
     lines: tuple[Adjustment, ...] = ()
+    predicts: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def reads(self, inputs: Features, linear: Inputs) -> Features:
+        """Put together what the trees read of some rows: features, and predictions from what regressions read."""
+        predicted = [linear.predict(beta).astype(np.float32)[:, None] for beta in self.predicts]
+        return np.ascontiguousarray(np.hstack([inputs, *predicted]))
+
+    def state(self, prefix: str) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays of trees and regressions, each name with a prefix."""
+        arrays = {} if self.forest is None else self.forest.state(prefix)
+        for number, line in enumerate(self.lines):
+            arrays |= line.state(f"{prefix}line.{number}.")
+        return arrays | ({f"{prefix}predicts": self.predicts} if len(self.predicts) else {})
+
+    @classmethod
+    def from_state(
+        cls,
+        arrays: Mapping[str, npt.NDArray[Any]],
+        prefix: str,
+        block: Block,
+        donors: IntArray,
+        features: int,
+        linear: int,
+    ) -> Self:
+        """Rebuild from `state`, checking it against the number of features and of what regressions read.
+
+        Raises
+        ------
+        MethodError
+            If the arrays do not fit.
+        """
+        if f"{prefix}roots" not in arrays:
+            return cls(block, donors, None)
+        predicts = take(arrays, f"{prefix}predicts", 2) if f"{prefix}predicts" in arrays else np.zeros((0, linear))
+        if predicts.shape[1] != linear:
+            raise MethodError("the saved forest's regressions read other columns", "Save the model again.")
+        forest = LeafForest.from_state(arrays, prefix, len(donors), features + len(predicts))
+        lines: list[Adjustment] = []
+        while f"{prefix}line.{len(lines)}.beta" in arrays:
+            name = f"{prefix}line.{len(lines)}."
+            lines.append(Adjustment.from_state(arrays, name, len(donors), len(block.targets), linear))
+        return cls(block, donors, forest, tuple(lines), predicts)
 
 
 @dataclass(frozen=True)
 class Donors:
-    """The donors that a block applies to: what trees read of them, the block's targets, weights, households."""
+    """The donors that a block applies to.
 
-    read: Features
+    Attributes
+    ----------
+    features, linear
+        What trees and what regressions read of them.
+    part
+        The block's targets.
+    weight, households
+        Shape (donors,).
+    """
+
+    features: Features
+    linear: Inputs
     part: Table
     weight: FloatArray
     households: npt.NDArray[np.uint64] | None
 
-    def link(self, link: Link, growth: Growth, free: Sequence[int], inputs: Inputs, rng: np.random.Generator) -> Link:
-        """Fit the lines that help, and grow the forest."""
+    def link(self, link: Link, growth: Growth, free: Sequence[int], rng: np.random.Generator) -> Link:
+        """Fit regressions, choose the size of leaves and the lines that help, and grow the forest."""
+        design = self.linear.dense() if growth.regresses else np.zeros((len(self.part), 1))
+        read = np.ascontiguousarray(self.features)
+        if growth.predict and len(self.part) >= FEWEST:
+            goal = scores(_predictable(self.part), self.weight)
+            link = replace(link, predicts=glm.normals(design, goal, self.weight, growth.ridge))
+            read = np.hstack([read, self._predicted(design, goal, growth.ridge, rng)])
         lines: tuple[Adjustment, ...] = ()
-        design = inputs.dense() if free else np.zeros((len(self.part), 0))
         if growth.tuned:
-            tuned = tune(
-                self.part, free, self.read, design, self.weight, self.households, rng,
-                growth.leaf, growth.ridge, growth.cuts,
-            )  # fmt: skip
+            held = Judged(self.part, read, design, self.weight, self.households)
+            tuned = tune(held, free if growth.adjust else (), rng, growth.leaf, growth.ridge, growth.cuts)
             growth = replace(growth, leaf=tuned.leaf)
             lines = adjust(self.part, tuned.helped, design, self.weight, growth.ridge)
-        forest = growth.grow(self.read, self.part, self.weight, rng, lines)
-        lines = tuple(line.ranked(forest, self.read, design, self.weight, rng) for line in lines)
-        return Link(link.block, link.donors, forest, lines)
+        forest = growth.grow(read, self.part, self.weight, rng, lines)
+        lines = tuple(line.ranked(forest, read, design, self.weight, rng) for line in lines)
+        return replace(link, forest=forest, lines=lines)
+
+    def _predicted(self, design: FloatArray, goal: FloatArray, ridge: float, rng: np.random.Generator) -> Features:
+        """Predict each donor from other households: predictions of donors that they were fitted to look too good."""
+        keys = np.arange(len(goal), dtype=np.uint64) if self.households is None else self.households
+        known, place = np.unique(keys, return_inverse=True)
+        fold = (rng.permutation(len(known)) % FOLDS)[place]
+        out = np.zeros(goal.shape, dtype=np.float32)
+        for own in (fold == number for number in range(FOLDS)):
+            if own.any() and not own.all():
+                out[own] = design[own] @ glm.normals(design[~own], goal[~own], self.weight[~own], ridge).T
+        return out
+
+
+def _predictable(part: Table) -> Table:
+    """Leave out classes of many levels: each level is a regression, and a column that trees read."""
+    kept = [j for j, v in enumerate(part.variables) if v.kind is not Kind.CATEGORICAL or len(v.levels) <= LEVELS]
+    return Table(tuple(part.variables[j] for j in kept), part.values[:, kept])

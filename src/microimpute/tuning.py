@@ -19,7 +19,7 @@ from microimpute.encoding import scores
 from microimpute.kinds import Table
 from microimpute.trees import LeafForest, grow
 
-__all__ = ["Tuned", "tune"]
+__all__ = ["Judged", "Tuned", "tune"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -30,9 +30,8 @@ Features = npt.NDArray[np.float32]
 JUDGED, TREES, TOO_FEW = 2_000, 10, 100
 #: Sizes of leaves that are tried, in sizes asked for.
 SIZES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-#: Another size, or a line, must be better by so many standard errors.
+#: A line must be better by so many standard errors.
 SURE = 1.0
-import os; SURE_SIZE=float(os.environ.get("SS","0"))
 #: Weighted ranks at which distributions are compared.
 CUTS = np.arange(0.05, 1.0, 0.1)
 
@@ -45,55 +44,68 @@ class Tuned:
     helped: frozenset[int]
 
 
-def tune(
-    part: Table,
-    free: Collection[int],
-    read: Features,
-    design: FloatArray,
-    weight: FloatArray,
-    households: npt.NDArray[np.uint64] | None,
-    rng: np.random.Generator,
-    leaf: int,
-    ridge: float,
-    cuts: int,
-) -> Tuned:
-    """Choose a block's leaf size and the targets to adjust.
+@dataclass(frozen=True)
+class Judged:
+    """Donors with weight.
 
-    Parameters
+    Attributes
     ----------
     part
-        The block's targets, of donors with weight.
-    free
-        Positions of targets that may be adjusted; see `adjustment.adjust`.
+        The block's targets.
     read
         float32, shape (donors, features): what trees read.
     design
         float64, shape (donors, 1 + columns): what lines read.
     weight, households
         Shape (donors,).
+    """
+
+    part: Table
+    read: Features
+    design: FloatArray
+    weight: FloatArray
+    households: npt.NDArray[np.uint64] | None
+
+
+def tune(donors: Judged, free: Collection[int], rng: np.random.Generator, leaf: int, ridge: float, cuts: int) -> Tuned:
+    """Choose a block's leaf size and the targets to adjust.
+
+    Parameters
+    ----------
+    donors
+        All that the block applies to.
+    free
+        Positions of targets that may be adjusted; see `adjustment.adjust`.
     rng
         Source of the halves and of the trees.
     leaf
-        The size asked for; another is chosen only where it is better by more than a standard error.
+        The size asked for, and kept with few donors.
     ridge, cuts
         See `glm` and `trees.grow`.
     """
-    if len(part) < TOO_FEW:
+    if len(donors.part) < TOO_FEW:
         return Tuned(leaf, frozenset())
-    learn, judge = _halves(len(part), households, rng)
+    learn, judge = _halves(len(donors.part), donors.households, rng)
     if min(len(learn), len(judge)) < TOO_FEW // 4:
         return Tuned(leaf, frozenset())
-    held = _Held(part.take(learn), part.take(judge), read[judge], weight[learn], weight[judge])
-    goal, ranked = scores(held.learning, held.weight), _ranked(held.learning, held.weight)
-    least = max(2, round(leaf * SIZES[0]))
+    weight = donors.weight[learn]
+    held = _Held(donors.part.take(learn), donors.part.take(judge), donors.read[judge], weight, donors.weight[judge])
     forest = grow(
-        read[learn], goal, held.weight, rng,
-        trees=TREES, leaf=least, features=0.5, share=1.0, ranked=ranked, cuts=cuts,
-    )  # fmt: skip
+        donors.read[learn],
+        scores(held.learning, weight),
+        weight,
+        rng,
+        trees=TREES,
+        leaf=max(2, round(leaf * SIZES[0])),
+        features=0.5,
+        share=1.0,
+        ranked=_ranked(held.learning, weight),
+        cuts=cuts,
+    )
     forests = {size: forest.coarser(round(leaf * size)) for size in SIZES if leaf * size <= len(learn) / 4 or size <= 1}
     size = _best_size(held, forests)
-    lines = adjust(held.learning, free, design[learn], held.weight, ridge) if free else ()
-    helped = _helped(held, forests[size], lines, design[learn], design[judge])
+    lines = adjust(held.learning, free, donors.design[learn], weight, ridge) if free else ()
+    helped = _helped(held, forests[size], lines, donors.design[learn], donors.design[judge])
     return Tuned(max(1, round(leaf * size)), frozenset(helped))
 
 
@@ -122,7 +134,7 @@ def _best_size(held: _Held, forests: dict[float, LeafForest]) -> float:
         for size, forest in forests.items()
     }
     best = min(loss, key=lambda size: float(np.average(loss[size], weights=held.judges)))
-    return best if held.sure(loss[1.0] - loss[best]) > SURE_SIZE else 1.0
+    return best
 
 
 def _marks(held: _Held) -> tuple[FloatArray, FloatArray]:

@@ -59,12 +59,13 @@ class Forest(Method):
         leaf: int = 10,
         features: float = 0.5,
         share: float = 0.5,
-        block: int = 4,
+        block: int = 2,
         cuts: int = 2,
         adjust: bool = True,
         tuned: bool = True,
+        predict: bool = True,
     ) -> None:
-        self._growth = Growth("forest", trees, leaf, features, share, cuts, adjust, tuned)
+        self._growth = Growth("forest", trees, leaf, features, share, cuts, adjust, tuned, predict)
         whole_numbers("forest", block=block)
         self.trees = trees
         self.leaf = leaf
@@ -74,6 +75,7 @@ class Forest(Method):
         self.cuts = cuts
         self.adjust = adjust
         self.tuned = tuned
+        self.predict = predict
 
     def fit(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> Self:
         """Grow each block's trees on the predictors and the blocks before it."""
