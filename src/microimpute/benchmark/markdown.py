@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["amount", "markdown"]
+from microimpute.benchmark.compare import ALL
+from microimpute.benchmark.ranking import ENOUGH, SURE
+from microimpute.benchmark.scores import KINDS
+from microimpute.kinds import Kind
+
+__all__ = ["amount", "markdown", "negative", "part_name"]
+
+#: Kinds whose values are labels.
+CLASS_KINDS = frozenset(k.value for k in Kind if k.is_class)
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
@@ -16,11 +24,13 @@ def markdown(summary: Mapping[str, Any]) -> str:
 def _opening(summary: Mapping[str, Any]) -> list[str]:
     made, families = summary["made_from"], summary["families"]
     code = ", ".join(made["code"])
+    versions = [f"{code}: {', '.join(labels)}" for code, labels in made["versions"].items()]
     lines = [f"# {summary['title']}", ""]
     lines += [
         f"{_count(len(made['tasks']), 'task')}, {_count(made['seeds'], 'seed')}, {_count(made['cells'], 'cell')} (code "
         f"{code}). Cells are made by `microimpute benchmark`, this page by `microimpute leaderboard`.",
         "",
+        *([f"Cells come from several versions of the code ({'; '.join(versions)}).", ""] if len(versions) > 1 else []),
         f"**{summary['verdict']}**",
         "",
     ]
@@ -35,7 +45,7 @@ def _opening(summary: Mapping[str, Any]) -> list[str]:
     for row in summary["headline"]:
         skills = [_with_span(row["skill"][f], row["span"][f]) for f in families]
         without = "–".join(str(w) for w in dict.fromkeys(row["without"]))
-        worst = f"{_text(row['worst'])} ({row['worst_family']})" if row["worst_family"] else ""
+        worst = _with_name(row["worst"], row["worst_family"])
         rows.append(
             [
                 *(row["method"], *skills, _with_span(row["mean"], row["span"]["mean"])),
@@ -43,16 +53,65 @@ def _opening(summary: Mapping[str, Any]) -> list[str]:
             ]
         )
     lines += _table(head, rows)
-    methods = list(summary["better"])
-    if len(methods) > 1:
-        lines += ["", "## Probability that the row's method ranks above the column's", ""]
-        lines += _table(["", *methods], [[a, *(_text(summary["better"][a].get(b)) for b in methods)] for a in methods])
+    return lines + _against(summary) + _pairs(summary)
+
+
+def _against(summary: Mapping[str, Any]) -> list[str]:
+    default, rows = summary["default"], summary["against"]
+    if not rows:
+        return []
+    tracks = list(rows[0]["tracks"])
+    lines = ["", f"## The default, `{default}`, against each method", ""]
+    lines += [
+        f"Difference in mean skill (above zero: `{default}` is better) with its 95% interval, and the probability "
+        "that it is above zero; bootstrap over tasks and seeds, on the instances that both ran on.",
+        "",
+    ]
+    names = [_track_name(summary, track) for track in tracks]
+    head = ["method", *(word for name in names for word in (name, f"P(better), {name}"))]
+    table = [[row["method"], *(cell for track in tracks for cell in _difference(row["tracks"][track]))] for row in rows]
+    lines += _table(head, table)
     return lines
 
 
+def _difference(found: Mapping[str, Any]) -> tuple[str, str]:
+    value, (low, high) = found["difference"], found["span"]
+    span = "" if low is None else f" [{low:+.3f}, {high:+.3f}]"
+    return ("" if value is None else f"{value:+.3f}{span}", _text(found["p_better"]))
+
+
+def _track_name(summary: Mapping[str, Any], track: str) -> str:
+    most = max(row["tracks"][track]["tasks"] for row in summary["against"])
+    return f"{'all tracks' if track == ALL else f'track {track}'} ({_count(most, 'task')})"
+
+
+def _pairs(summary: Mapping[str, Any]) -> list[str]:
+    methods = [row["method"] for row in summary["headline"]]
+    if len(methods) < 2:
+        return []
+    lines = ["", "## Probability that the row's method ranks above the column's", ""]
+    rows = [
+        [f"{number} {a}", *(_text(summary["better"][a].get(b), 2) for b in methods)]
+        for number, a in enumerate(methods, start=1)
+    ]
+    return lines + _table(["", *(str(number) for number in range(1, len(methods) + 1))], rows)
+
+
 def _drill_down(summary: Mapping[str, Any]) -> list[str]:
-    families = summary["families"]
+    return _by_task(summary) + _by_kind(summary) + _by_metric(summary)
+
+
+def _by_task(summary: Mapping[str, Any]) -> list[str]:
+    families, default = summary["families"], summary["default"]
     lines = ["", "## By task", ""]
+    head = ["track", "task, arm", "leader", "its mean", f"{default}'s mean", f"{default}'s worst family"]
+    rows = []
+    for row in summary["overview"]:
+        worst = _with_name(row["worst"], row["worst_family"])
+        place = f"{row['task']}, {row['arm']}"
+        rows.append([row["track"], place, row["leader"], _text(row["best"]), _text(row["mean"]), worst])
+    lines += _table(head, rows)
+    lines += ["", negative(summary), ""]
     rows = [
         [task["track"], f"{task['task']}, {task['arm']}", m["method"]]
         + [_text(m["skill"][f]) for f in families]
@@ -60,20 +119,70 @@ def _drill_down(summary: Mapping[str, Any]) -> list[str]:
         for task in summary["tasks"]
         for m in task["methods"]
     ]
-    lines += _table(["track", "task, arm", "method", *families, "mean"], rows)
-    lines += ["", "## By kind of variable", ""]
+    return lines + _folded("All methods on all tasks", ["track", "task, arm", "method", *families, "mean"], rows)
+
+
+def negative(summary: Mapping[str, Any]) -> str:
+    """Say on which tasks the default is worse than ignoring the predictors in some family."""
+    default, rows = summary["default"], summary["overview"]
+    if all(row["mean"] is None for row in rows):
+        return f"`{default}`, the default, did not run."
+    bad = [
+        f"{row['task']}, {row['arm']}: {_with_name(row['worst'], row['worst_family'])}" for row in rows if _is_bad(row)
+    ]
+    if bad:
+        return f"Tasks on which a family's skill of `{default}` is negative: {'; '.join(bad)}."
+    return f"There is no task on which a family's skill of `{default}` is negative."
+
+
+def _is_bad(row: Mapping[str, Any]) -> bool:
+    return row["worst"] is not None and row["worst"] < 0
+
+
+def _by_kind(summary: Mapping[str, Any]) -> list[str]:
+    lines = ["", "## By kind of variable", ""]
+    lines += [
+        "Who leads, for the distribution of each row's variable, for zeros, and for tails (of classes: the shares of "
+        "their levels); point predictions are left out. Not surely worse are those that the leader beats with a "
+        f"probability below {SURE:g}. A leader on fewer than {ENOUGH} tasks is a hint and no finding.",
+        "",
+    ]
+    rows = []
+    for kind in KINDS:
+        own = [row for row in summary["leaders"] if row["kind"] == kind]
+        for row in own:
+            what, close = part_name(kind, row["part"]), ", ".join(row["close"]) or "none"
+            skill = _with_span(row["skill"], row["span"])
+            rows.append([kind, what, str(row["tasks"]), row["leader"], skill, close])
+        if not own:
+            rows.append([kind, "", "0", "", "", ""])
+    lines += [*_table(["kind", "of what", "tasks", "leader", "its skill", "not surely worse"], rows), ""]
     rows = [
-        [kind["kind"], m["method"], *(_text(m["skill"][f]) for f in families)]
+        [kind["kind"], m["method"], *(_text(m["skill"][p]) for p in summary["parts"])]
         for kind in summary["kinds"]
         for m in kind["methods"]
     ]
-    lines += _table(["kind", "method", *families], rows)
+    return lines + _folded("All methods for all kinds", ["kind", "method", *summary["parts"]], rows)
+
+
+def part_name(kind: str, part: str) -> str:
+    """Say in words what part of a kind's scores is meant."""
+    if part == "tails" and kind in CLASS_KINDS:
+        return "shares of levels"
+    return "distribution of a row" if part == "conditional" else part
+
+
+def _by_metric(summary: Mapping[str, Any]) -> list[str]:
     methods = summary["made_from"]["methods"]
-    lines += ["", "## By metric (mean skill, not cut at the bottom)", ""]
-    rows = [
-        [m["family"], m["name"], *(_text(m["skill"].get(x)) for x in methods), m["summary"]] for m in summary["metrics"]
-    ]
-    return lines + _table(["family", "metric", *methods, "what it is"], rows)
+    lines = ["", "## By metric (mean skill, not cut at the bottom)", ""]
+    for family in summary["families"]:
+        own = [m for m in summary["metrics"] if m["family"] == family]
+        lines += [f"### {family.capitalize()}", ""]
+        lines += _table(
+            ["method", *(m["name"] for m in own)], [[x, *(_text(m["skill"].get(x)) for m in own)] for x in methods]
+        )
+        lines += ["", *(f"- {m['name']}: {m['summary']}." for m in own), ""]
+    return lines[:-1]
 
 
 def _small_print(summary: Mapping[str, Any]) -> list[str]:
@@ -88,10 +197,11 @@ def _small_print(summary: Mapping[str, Any]) -> list[str]:
     rows = [[c["method"], _text(c["seconds"]), _text(c["longest"]), _text(c["peak"], 0)] for c in summary["costs"]]
     lines += _table(["method", "median seconds per cell", "longest", "peak MB of its process"], rows)
     if summary["audits"]:
-        methods = list(summary["audits"][0]["values"])
         lines += ["", "## Beside the score: copies and privacy", ""]
-        rows = [[a["audit"], *(_text(a["values"][m]) for m in methods), a["summary"]] for a in summary["audits"]]
-        lines += _table(["figure", *methods, "what it is"], rows)
+        methods = list(summary["audits"][0]["values"])
+        rows = [[m, *(_text(a["values"][m]) for a in summary["audits"])] for m in methods]
+        lines += _table(["method", *(a["audit"] for a in summary["audits"])], rows)
+        lines += ["", *(f"- {a['audit']}: {a['summary']}." for a in summary["audits"])]
     if summary["across"]:
         methods = list(summary["across"][0]["imputed"])
         lines += ["", "## Across surveys (track C): beside the donor's margins and published figures, unranked", ""]
@@ -126,6 +236,15 @@ def _count(number: int, noun: str) -> str:
 def _with_span(value: float | None, span: Iterable[float | None]) -> str:
     low, high = span
     return _text(value) if low is None else f"{_text(value)} [{_text(low, 2)}, {_text(high, 2)}]"
+
+
+def _with_name(value: float | None, name: str) -> str:
+    return f"{_text(value)} ({name})" if name else ""
+
+
+def _folded(title: str, head: list[str], rows: list[list[str]]) -> list[str]:
+    """Make a table that opens when asked for."""
+    return [f"<details><summary>{title}</summary>", "", *_table(head, rows), "", "</details>"]
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:
