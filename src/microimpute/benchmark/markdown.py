@@ -10,7 +10,7 @@ from microimpute.benchmark.ranking import ENOUGH, SURE
 from microimpute.benchmark.scores import KINDS
 from microimpute.kinds import Kind
 
-__all__ = ["amount", "markdown", "negative", "part_name"]
+__all__ = ["amount", "markdown", "most_tasks", "negative", "part_name"]
 
 #: Kinds whose values are labels.
 CLASS_KINDS = frozenset(k.value for k in Kind if k.is_class)
@@ -60,29 +60,37 @@ def _against(summary: Mapping[str, Any]) -> list[str]:
     default, rows = summary["default"], summary["against"]
     if not rows:
         return []
-    tracks = list(rows[0]["tracks"])
     lines = ["", f"## The default, `{default}`, against each method", ""]
     lines += [
         f"Difference in mean skill (above zero: `{default}` is better) with its 95% interval, and the probability "
         "that it is above zero; bootstrap over tasks and seeds, on the instances that both ran on.",
         "",
     ]
-    names = [_track_name(summary, track) for track in tracks]
-    head = ["method", *(word for name in names for word in (name, f"P(better), {name}"))]
-    table = [[row["method"], *(cell for track in tracks for cell in _difference(row["tracks"][track]))] for row in rows]
-    lines += _table(head, table)
-    return lines
+    most = most_tasks(summary)
+    head = ["method"]
+    for track, tasks in most.items():
+        name = "all tracks" if track == ALL else f"track {track}"
+        head += [f"{name} ({_count(tasks, 'task')})", f"P(better), {track}"]
+    table = [
+        [row["method"], *(cell for track in most for cell in _difference(row["tracks"][track], most[track]))]
+        for row in rows
+    ]
+    return lines + _table(head, table)
 
 
-def _difference(found: Mapping[str, Any]) -> tuple[str, str]:
+def most_tasks(summary: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many tasks the default is compared on at most, by track."""
+    rows = summary["against"]
+    return {track: max(row["tracks"][track]["tasks"] for row in rows) for track in rows[0]["tracks"]} if rows else {}
+
+
+def _difference(found: Mapping[str, Any], most: int) -> tuple[str, str]:
+    """Write a difference with its interval, and on how many tasks it stands if that is not all of them."""
     value, (low, high) = found["difference"], found["span"]
-    span = "" if low is None else f" [{low:+.3f}, {high:+.3f}]"
-    return ("" if value is None else f"{value:+.3f}{span}", _text(found["p_better"]))
-
-
-def _track_name(summary: Mapping[str, Any], track: str) -> str:
-    most = max(row["tracks"][track]["tasks"] for row in summary["against"])
-    return f"{'all tracks' if track == ALL else f'track {track}'} ({_count(most, 'task')})"
+    if value is None:
+        return "", ""
+    few = "" if found["tasks"] == most else f", {_count(found['tasks'], 'task')}"
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]{few}", _text(found["p_better"])
 
 
 def _pairs(summary: Mapping[str, Any]) -> list[str]:
@@ -142,7 +150,7 @@ def _is_bad(row: Mapping[str, Any]) -> bool:
 def _by_kind(summary: Mapping[str, Any]) -> list[str]:
     lines = ["", "## By kind of variable", ""]
     lines += [
-        "Who leads, for the distribution of each row's variable, for zeros, and for tails (of classes: the shares of "
+        "Who leads row by row (each row's own distribution), for zeros, and for tails (of classes: the shares of "
         "their levels); point predictions are left out. Not surely worse are those that the leader beats with a "
         f"probability below {SURE:g}. A leader on fewer than {ENOUGH} tasks is a hint and no finding.",
         "",
@@ -169,7 +177,7 @@ def part_name(kind: str, part: str) -> str:
     """Say in words what part of a kind's scores is meant."""
     if part == "tails" and kind in CLASS_KINDS:
         return "shares of levels"
-    return "distribution of a row" if part == "conditional" else part
+    return "row by row" if part == "conditional" else part
 
 
 def _by_metric(summary: Mapping[str, Any]) -> list[str]:
