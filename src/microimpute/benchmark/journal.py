@@ -25,7 +25,16 @@ _SILENT = (
     *("report", "cli.py", "say.py", "described.py"),
     *(
         f"benchmark/{name}.py"
-        for name in ("compare", "leaderboard", "markdown", "method_pages", "page", "ranking", "scores")
+        for name in (
+            "compare",
+            "leaderboard",
+            "markdown",
+            "method_pages",
+            "method_results",
+            "page",
+            "ranking",
+            "scores",
+        )
     ),
 )
 

@@ -53,7 +53,7 @@ def summarise(scores: Scores, title: str) -> dict[str, Any]:
         "tasks": _tasks(scores, families),
         "leaders": leaders(scores),
         "parts": list(by_kind.columns),
-        "kinds": _kinds(by_kind),
+        "kinds": _kinds(scores, by_kind),
         "about": _about(scores),
         "costs": _costs(scores),
         "audits": _audit_rows(scores),
@@ -128,12 +128,13 @@ def _by_family(skills: pd.DataFrame, method: Any) -> dict[str, float | None]:
     return {str(family): _plain(skills.at[method, family]) for family in skills.columns}
 
 
-def _kinds(table: pd.DataFrame) -> list[Row]:
+def _kinds(scores: Scores, table: pd.DataFrame) -> list[Row]:
+    known = scores.kinds().notna().T.groupby(level="kind").any().T.groupby(level="task").any().sum()
     out = []
     for kind in table.index.unique("kind"):
         skills = pd.DataFrame(table.xs(kind, level="kind"))
         methods = [{"method": m, "skill": _by_family(skills, m)} for m in skills.index]
-        out.append({"kind": str(kind), "methods": methods})
+        out.append({"kind": str(kind), "tasks": int(known[kind]), "methods": methods})
     return out
 
 
