@@ -4,10 +4,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench quick leaderboard format samples clean
+# Journals that the published pages are made from; of two records of one cell the later counts.
+RESULTS ?= $(sort $(wildcard benchmarks/results*.jsonl.gz))
+
+.PHONY: help demo test check bench quick leaderboard method-pages format samples clean
 
 help: ## Show what there is to make
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -50,8 +53,11 @@ quick: $(VENV)/.installed ## Score the methods on two small tasks, into out/quic
 	$(BIN)/microimpute benchmark quick --out out/quick
 
 leaderboard: $(VENV)/.installed ## Make docs/benchmarks.md again from the committed results
-	$(BIN)/microimpute leaderboard benchmarks/results.jsonl.gz --title "Benchmark results" --out out/leaderboard
+	$(BIN)/microimpute leaderboard $(RESULTS) --title "Benchmark results" --out out/leaderboard
 	cp out/leaderboard/leaderboard.md docs/benchmarks.md
+
+method-pages: $(VENV)/.installed ## Make docs/methods again from the code and the committed results
+	$(BIN)/python scripts/make_method_pages.py docs/methods $(RESULTS)
 
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .

@@ -22,6 +22,44 @@ def test_methods_lists_the_registry():
     assert all(name in told.output for name in methods())
 
 
+def test_methods_says_kinds_and_extras(monkeypatch):
+    lines = {line.split()[0]: line for line in say("methods").output.splitlines() if line}
+    assert "all but categorical" in lines["copula"]
+    monkeypatch.setattr(methods()["hotdeck"], "requires", ("numpy", "no-such-package"))
+    lines = {line.split()[0]: line for line in say("methods").output.splitlines() if line}
+    assert lines["hotdeck"].endswith("numpy (installed), no-such-package (not installed)")
+    assert "! no-such-package is not installed. Run: pip install no-such-package" in say("methods", "hotdeck").output
+
+
+def test_one_method_in_full():
+    told = say("methods", "hotdeck")
+    cls = methods()["hotdeck"]
+    assert told.exit_code == 0
+    flat = " ".join(told.output.split())
+    for words in (cls.summary, cls.advice, cls.reference, "Classes are the cells of all predictors"):
+        assert words in flat
+    for setting in cls.setting_names():
+        assert f"  {setting} = " in told.output
+    assert "kinds       all\n" in told.output
+    assert "It has none." in say("methods", "shuffle").output
+
+
+def test_a_method_that_is_not_there_is_told_with_the_closest():
+    told = say("methods", "hotdek")
+    assert told.exit_code == 2
+    assert "there is no method 'hotdek'" in told.stderr
+    assert "Did you mean 'hotdeck'?" in told.stderr
+
+
+def test_listing_methods_does_not_load_what_only_fitting_needs():
+    code = (
+        "import sys; from microimpute import say; say.methods(); say.method('forest')\n"
+        "print([m for m in ('torch', 'matplotlib', 'jinja2') if m in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
 def test_surveys():
     told = say("surveys")
     assert told.exit_code == 0

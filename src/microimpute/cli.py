@@ -271,17 +271,20 @@ def benchmark_command(
 
 
 @main.command()
-@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--title", default="Benchmark", show_default=True, help="Title of the pages.")
 @click.option("--out", default="out/benchmark", show_default=True, type=click.Path(path_type=Path), help="Folder.")
-def leaderboard(results: Path, title: str, out: Path) -> None:
-    """Make the pages again from RESULTS, a journal (results.jsonl, or gzipped)."""
+def leaderboard(results: tuple[Path, ...], title: str, out: Path) -> None:
+    """Make the pages again from RESULTS, one or more journals (results.jsonl, or gzipped).
+
+    Of two records of one cell the later counts, in the order of the journals.
+    """
     with _plain_errors():
         from microimpute.benchmark.journal import read
         from microimpute.benchmark.runner import make_folder
         from microimpute.benchmark.scores import Scores
 
-        scores = Scores.of(read(results))
+        scores = Scores.of(read(*results))
         make_folder(out)
         _leaderboard(scores, title, out)
 
@@ -307,11 +310,13 @@ def _leaderboard(scores: Scores, title: str, out: Path) -> int:
 
 
 @main.command()
-def methods() -> None:
-    """List the methods and their facts."""
-    from microimpute import say
+@click.argument("name", required=False)
+def methods(name: str | None) -> None:
+    """List the methods and their facts, or show all about the one called NAME."""
+    with _plain_errors():
+        from microimpute import say
 
-    click.echo(say.methods())
+        click.echo(say.methods() if name is None else say.method(name))
 
 
 @main.command()

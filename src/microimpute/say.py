@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from textwrap import fill, indent
+
 import narwhals as nw
 import numpy as np
 
 from microimpute.crosswalks.base import crosswalks
-from microimpute.errors import FusionError
+from microimpute.described import Description, extra, is_installed
+from microimpute.errors import FusionError, MethodError
 from microimpute.frames import Series
 from microimpute.fusion import Fusion
 from microimpute.kinds import describe
 from microimpute.margins import format_margins, margins
+from microimpute.methods.base import Method
 from microimpute.methods.base import methods as all_methods
 from microimpute.recipe import Recipe
+from microimpute.registry import find
 from microimpute.runner import Result
 from microimpute.survey import Survey
 from microimpute.surveys.base import connectors
 
-__all__ = ["inspect", "methods", "result", "surveys", "table"]
+__all__ = ["inspect", "method", "methods", "result", "surveys", "table"]
 
 
 def table(header: list[str], rows: list[list[str]], left: int = 1) -> str:
@@ -92,22 +97,53 @@ def _median(values: np.ndarray, weight: np.ndarray) -> float:
 
 def methods() -> str:
     """List the methods and their declared facts."""
-    yes = {True: "yes", False: "no"}
-    rows = [
-        [
-            c.name,
-            yes[c.valid],
-            yes[c.joint],
-            yes[c.proper],
-            yes[c.uses_weights],
-            yes[c.uses_predictors],
-            " ".join(c.requires) or "-",
-        ]
-        for c in all_methods().values()
-    ]
-    facts = table(["method", "draws", "joint", "proper", "weights", "predictors", "extra"], rows)
-    about = [f"{c.name}: {c.summary}\n    {c.reference}" for c in all_methods().values()]
-    return "\n".join([facts, "", *about])
+    known = {name: Description.of(cls) for name, cls in all_methods().items()}
+    heads = ["draws", "joint", "proper", "weights", "predictors", "kinds"]
+    rows = []
+    for name, described in known.items():
+        answers = {fact.name: fact.answer for fact in described.facts}
+        rows.append([name, *(answers[head] for head in heads), _extras(described)])
+    facts = table(["method", *heads, "extra"], rows, left=len(rows[0]))
+    about = [f"{d.name}: {d.summary}\n    {d.reference}" for d in known.values()]
+    return "\n".join([facts, "", *about, "", "More about one of them: microimpute methods NAME"])
+
+
+def _extras(described: Description) -> str:
+    told = [f"{p} ({'installed' if is_installed(p) else 'not installed'})" for p in described.requires]
+    return ", ".join(told) or "-"
+
+
+def method(name: str) -> str:
+    """Say all that a method says of itself: idea, settings, advice, reference, facts.
+
+    Raises
+    ------
+    MethodError
+        If there is no such method; names the closest.
+    """
+    cls = find("methods", Method, name, MethodError)  # type: ignore[type-abstract]
+    described = Description.of(cls)
+    lines = [f"{name}: {described.summary}", "", described.idea, "", "Settings"]
+    for setting in described.settings:
+        lines += [f"  {setting.name} = {setting.default}", indent(setting.text, "      ")]
+    if not described.settings:
+        lines.append("  It has none.")
+    for title, text in described.notes.items():
+        lines += ["", title, indent(text, "  ")]
+    lines += ["", "When to use it", fill(described.advice, 100, initial_indent="  ", subsequent_indent="  ")]
+    lines += ["", "Reference", fill(described.reference, 100, initial_indent="  ", subsequent_indent="  ")]
+    width = max(len(fact.name) for fact in described.facts)
+    lines += ["", "Facts"]
+    for fact in described.facts:
+        meaning = f"  {fact.meaning}" if fact.answer in ("yes", "no") else ""
+        told = f"{fact.name:{width}}  {fact.answer:{len(meaning) and 3}}{meaning}"
+        lines.append(fill(told, 100, initial_indent="  ", subsequent_indent=" " * (width + 9)))
+    missing = [p for p in described.requires if not is_installed(p)]
+    for package in missing:
+        group = extra(package)
+        wanted = f"'microimpute[{group}]'" if group else package
+        lines.append(f"  ! {package} is not installed. Run: pip install {wanted}")
+    return "\n".join(lines).replace("``", "`")
 
 
 def surveys() -> str:

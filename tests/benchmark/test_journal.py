@@ -150,6 +150,57 @@ def test_files_that_are_not_there_or_have_nothing(path):
         read(path)
 
 
+def journals(tmp_path, *of):
+    paths = []
+    for number, records in enumerate(of):
+        paths.append(tmp_path / f"{number}.jsonl.gz")
+        lines = "".join(json.dumps(one) + "\n" for one in records)
+        paths[-1].write_bytes(gzip.compress(lines.encode()))
+    return paths
+
+
+def of(label, data="d", **more):
+    return record(replace(CELL, contender=Contender(label, label)), data, **more)
+
+
+def test_journals_of_several_methods_are_read_as_one(tmp_path):
+    first, second = [of("null"), of("hotdeck")], [of("hotdeck", code="new"), of("srmi")]
+    assert read(*journals(tmp_path, first, second)) == [*first, *second]
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    with pytest.raises(BenchmarkError, match=r"empty\.jsonl has no finished cell"):
+        read(*journals(tmp_path, first), empty)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (of("srmi", "e"), "'null' and 'srmi' differ in data (task scf_sample, arm split, seed 0), \"d\" and \"e\""),
+        (of("srmi") | {"draws": 8}, "differ in draws (task scf_sample, arm split, seed 0), 4 and 8"),
+        (of("srmi") | {"fits": 1}, "differ in fits"),
+        (
+            of("hotdeck") | {"seed": 1, "settings": {"groups": 3}},
+            'differ in settings (label hotdeck), {} and {"groups": 3}',
+        ),
+        (of("hotdeck") | {"seed": 1, "method": "rank"}, "differ in method (label hotdeck)"),
+    ],
+    ids=["data", "draws", "fits", "settings", "method"],
+)
+def test_what_can_not_be_compared_is_refused(tmp_path, other, said):
+    paths = journals(tmp_path, [of("null"), of("hotdeck")], [other])
+    with pytest.raises(BenchmarkError) as raised:
+        read(*paths)
+    assert said in str(raised.value)
+    assert all(str(path) in str(raised.value) for path in paths)
+    assert read(paths[1]) == [other]
+
+
+def test_a_record_that_a_later_one_replaces_is_no_obstacle(tmp_path):
+    """All cells of an instance were run again on new data."""
+    old, new = [of("null"), of("hotdeck")], [of("null", "e"), of("hotdeck", "e") | {"settings": {"groups": 3}}]
+    assert read(*journals(tmp_path, old, new)) == [*old, *new]
+
+
 def test_failed_cells_are_tried_again_and_gated_ones_are_not(path):
     journal = Journal(path)
     journal.add(record(status="failed", values={}))

@@ -2,10 +2,11 @@
 
 import pytest
 
+from microimpute.benchmark.compare import against, default_method, leaders
 from microimpute.benchmark.leaderboard import summarise
-from microimpute.benchmark.markdown import markdown
+from microimpute.benchmark.markdown import markdown, part_name
 from microimpute.benchmark.ranking import interval, rank
-from microimpute.benchmark.scores import Scores
+from microimpute.benchmark.scores import KINDS, Scores
 from microimpute.metrics.base import FAMILIES, audits, metrics
 
 AUDIT = next(iter(audits()))
@@ -61,6 +62,8 @@ def tables(text):
     for line in text.splitlines():
         if line.startswith("#"):
             heading = line.lstrip("# ")
+        elif line.startswith("<details>"):
+            heading = line.removeprefix("<details><summary>").removesuffix("</summary>")
         elif line.startswith("|"):
             row = [c.replace("\0", "|") for c in cells(line)]
             out.setdefault(heading, []).append(row)
@@ -75,7 +78,7 @@ def lists(text, heading):
 def test_all_rows_of_a_table_have_as_many_cells_as_its_head(text):
     """Labels and explanations with a bar in them, too."""
     found = tables(text)
-    assert len(found) == 8
+    assert len(found) == 12  # three families among them
     for heading, rows in found.items():
         assert {len(row) for row in rows} == {len(rows[0])}, heading
     assert any("|" in metrics()[m].summary for m in metrics())
@@ -101,7 +104,7 @@ def test_the_headline_says_what_scores_and_ranking_say(scores, text):
 
 def test_every_task_and_family_can_be_found_again_and_what_is_nothing_is_blank(scores, text):
     table = scores.families().groupby(["task", "method"]).mean()
-    rows = {(row[1].partition(",")[0], row[2]): row[3:] for row in tables(text)["By task"][2:]}
+    rows = {(row[1].partition(",")[0], row[2]): row[3:] for row in tables(text)["All methods on all tasks"][2:]}
     assert set(rows) == set(table.index)
     for key, row in rows.items():
         found = table.loc[key]
@@ -113,19 +116,85 @@ def test_every_task_and_family_can_be_found_again_and_what_is_nothing_is_blank(s
 def test_kinds_metrics_costs_and_audits_can_be_found_again(scores, text):
     found = tables(text)
     kinds = scores.by_kind()
-    for row in found["By kind of variable"][2:]:
+    for row in found["All methods for all kinds"][2:]:
         assert row[2:] == [f"{v:.3f}" for v in kinds.loc[row[0], row[1]][list(kinds.columns)]]
-    by_name = {row[1]: row for row in found["By metric (mean skill, not cut at the bottom)"][2:]}
-    assert set(by_name) == set(metrics())
-    assert [row[0] for row in by_name.values()] == sorted((row[0] for row in by_name.values()), key=FAMILIES.index)
+    families = [f for f in FAMILIES if f in set(scores.frame["family"])]
+    by_name = {}
+    for family in families:
+        head, _, *rows = found[family.capitalize()]
+        by_name |= {name: {row[0]: row[place] for row in rows} for place, name in enumerate(head) if place}
+    assert list(by_name) == [m for f in families for m, cls in sorted(metrics().items()) if cls.family == f]
     own = scores.frame[scores.frame["metric"] == "crps"].groupby("method")["skill"].mean()
-    assert by_name["crps"][2:4] == [f"{own['b|ad']:.3f}", f"{own['good']:.3f}"]
-    assert by_name["hill"][2:4] == ["", ""]
-    assert by_name["regression"][-1] == metrics()["regression"].summary
+    assert by_name["crps"] == {m: f"{own[m]:.3f}" for m in ("b|ad", "good")}
+    assert by_name["hill"] == {"b|ad": "", "good": ""}
+    assert f"- hill: {metrics()['hill'].summary}." in text
     assert found["Cost"][2:] == [["b|ad", "1.750", "2.250", "321"], ["good", "1.750", "2.250", "321"]]
     audit = found["Beside the score: copies and privacy"]
-    assert audit[0][1:4] == ["null", "b|ad", "good"]
-    assert audit[2][1:4] == ["0.125", "3.125", "2.125"]
+    assert audit[0] == ["method", AUDIT]
+    assert audit[2:] == [["null", "0.125"], ["b|ad", "3.125"], ["good", "2.125"]]
+
+
+def as_default(label, more=()):
+    """Records in which the method of that label is called what the default is."""
+    name = default_method()
+    return [r | {"label": name if r["label"] == label else r["label"]} for r in [*records(), *more]]
+
+
+def test_the_default_stands_against_each_other_method():
+    """Where it did not run there is no such table, and that is said."""
+    name = default_method()
+    scores = Scores.of(as_default("good"))
+    text = markdown(summarise(scores, "x"))
+    head, _, row = tables(text)[f"The default, `{name}`, against each method"]
+    (found,) = against(scores, name)
+    assert head == ["method", "all tracks (2 tasks)", "P(better), all", "track B (2 tasks)", "P(better), B"]
+    both = found["tracks"]["all"]
+    low, high = both["span"]
+    assert row[:3] == ["b|ad", f"{both['difference']:+.3f} [{low:+.3f}, {high:+.3f}]", f"{both['p_better']:.3f}"]
+    assert row[1:3] == row[3:5]  # there is one track
+    assert "against each method" not in markdown(summarise(Scores.of(records()), "x"))
+    assert f"`{name}`, the default, did not run." in markdown(summarise(Scores.of(records()), "x"))
+
+
+def test_a_method_that_ran_on_fewer_tasks_is_told_with_their_number():
+    more = [r | {"label": "half", "status": "ok"} for r in records() if r["label"] == "good" and r["task"] == "one"]
+    text = markdown(summarise(Scores.of(as_default("good", more)), "x"))
+    cells = {row[0]: row[1] for row in tables(text)[f"The default, `{default_method()}`, against each method"][2:]}
+    assert cells["half"].endswith(", 1 task")
+    assert "task" not in cells["b|ad"]
+
+
+def test_tasks_on_which_the_default_is_worse_than_nothing_are_named():
+    name = default_method()
+    fine = summarise(Scores.of(as_default("good")), "x")
+    assert f"There is no task on which a family's skill of `{name}` is negative." in markdown(fine)
+    bad = summarise(Scores.of(as_default("b|ad")), "x")
+    worst = {row["task"]: row["worst"] for row in bad["overview"]}
+    assert min(worst.values()) < 0
+    said = f"Tasks on which a family's skill of `{name}` is negative: one, split: {worst['one']:.3f} (tails); two"
+    assert said in markdown(bad)
+    rows = {row[1]: row[2:] for row in tables(markdown(bad))["By task"][2:]}
+    assert rows["one, split"][0] == "good"
+    assert rows["one, split"][3] == f"{worst['one']:.3f} (tails)"
+
+
+def test_leaders_by_kind_stand_on_the_page_and_kinds_without_a_task_too(scores, text):
+    rows = tables(text)["By kind of variable"][2:]
+    told = {(row[0], row[1]): row[2:] for row in rows}
+    for found in leaders(scores):
+        low, high = found["span"]
+        skill = f"{found['skill']:.3f} [{low:.2f}, {high:.2f}]"
+        what = {"conditional": "row by row"}.get(found["part"], found["part"])
+        assert told[found["kind"], what] == [str(found["tasks"]), found["leader"], skill, "none"]
+    assert [row[0] for row in rows if row[2] == "0"] == [k for k in KINDS if k != "count"]
+    assert part_name("binary", "tails") == "shares of levels"
+
+
+def test_cells_of_several_versions_of_the_code_are_told_apart(text):
+    assert "several versions" not in text
+    mixed = [r | {"code": "new"} if r["label"] == "good" else r for r in records()]
+    said = markdown(summarise(Scores.of(mixed), "x"))
+    assert "Cells come from several versions of the code (c0de: b|ad, null, oracle; new: good)." in said
 
 
 def test_troubles_are_listed_on_one_line_each(text):

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
+from microimpute.benchmark.compare import default_method
 from microimpute.benchmark.leaderboard import summarise
 from microimpute.benchmark.page import page
 from microimpute.benchmark.scores import Scores
 from microimpute.metrics.base import audits, metrics
 
 METHODS = {"forest": 0.3, "quantile_forest": 0.5, "hotdeck": 0.8, "shuffle": 1.0, "broken": None}
+#: As many as a full suite has, with a name as long as any.
+MANY = {f"method_{n}": n / 25 for n in range(18)} | {"quantile_regression": 0.3, default_method(): 0.2}
 LABEL = "<script>alert(1)</script>"
 
 
@@ -40,6 +43,13 @@ def made(labels=METHODS):
 
 
 @pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "crowded.html"
+    path.write_text(made(MANY), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
 def html():
     return made()
 
@@ -62,6 +72,21 @@ def test_every_method_family_and_task_stands_on_the_page(html):
         assert name in html
         assert str(escape(cls.summary)) in html
     assert html.count("<svg") == 6
+
+
+def test_the_statements_about_the_default_stand_on_the_page(crowded):
+    found = crowded.read_text(encoding="utf-8")
+    assert f"The default, {default_method()}, against each method" in found
+    assert found.count("<th>P(better)</th>") == 2  # all tracks, and the one there is
+    assert f"There is no task on which a family&#39;s skill of {default_method()} is negative." in found
+    assert "not surely worse" in found
+
+
+def test_without_the_default_it_is_said(html):
+    assert "against each method" not in html.replace(f"The default, {default_method()}, against", "")
+    without = made({"hotdeck": 0.5, "rank": 0.6})
+    assert "against each method" not in without
+    assert f"{default_method()}, the default, did not run." in without
 
 
 def test_labels_are_text_and_never_markup():
@@ -103,6 +128,20 @@ def test_opens_quietly_and_does_not_scroll_sideways(opened, file, width):
 def test_at_1280_no_table_scrolls_either(opened, file):
     tab, _ = opened(file, 1280)
     assert tab.evaluate(SCROLLING) == 0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 400])
+def test_twenty_methods_fit_too(opened, crowded, width):
+    """On a telephone the first column stays in sight and leaves most of the room to what scrolls."""
+    tab, told = opened(crowded, width)
+    assert told == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    if width == 1280:
+        assert tab.evaluate(SCROLLING) == 0
+    first = tab.locator(".scroll tbody th:first-child").first.bounding_box()
+    assert 50 < first["width"] < 0.4 * width
+    assert first["height"] < 60
 
 
 @pytest.mark.browser

@@ -135,6 +135,50 @@ def test_by_kind_leaves_the_bundle_and_the_anchors_out():
     assert list(table.columns) == ["tails"]
 
 
+def test_zeros_stand_apart_from_the_tails_of_amounts():
+    null, oracle = ({"gini": v, "share_nonzero": v, "share_nonzero_cells": v} for v in (1.0, 0.0))
+    own = {"gini": 0.1, "share_nonzero": 0.4, "share_nonzero_cells": 0.8}
+    scores = scored(null=null, oracle=oracle, a=own)
+    assert scores.by_kind().loc[("count", "a")].to_dict() == pytest.approx({"zeros": 0.4, "tails": 0.9})
+    assert scores.families()["tails"].item() == pytest.approx((0.9 + 0.6 + 0.2) / 3)  # the family keeps all three
+
+
+def test_by_kind_each_task_counts_alike_and_a_broken_cell_has_the_floor():
+    records = []
+    for task, seeds, error in (("t", 3, 0.5), ("u", 1, 0.1)):
+        for seed in range(seeds):
+            found = (("null", 1.0), ("oracle", 0.0), ("a", error), ("b", None if task == "u" else error))
+            records += [
+                record(
+                    m,
+                    {} if v is None else {"gini": v},
+                    task=task,
+                    seed=seed,
+                    status="ok" if v is not None else "failed",
+                )
+                for m, v in found
+            ]
+    found = Scores.of(records).by_kind()["tails"]
+    assert found["count", "a"] == pytest.approx((0.5 + 0.9) / 2)
+    assert found["count", "b"] == pytest.approx((0.5 + FLOOR) / 2)
+
+
+def test_without_scores_of_single_targets_there_are_no_kinds():
+    scores = scored(null={"energy_score": {"": 1.0}}, a={"energy_score": {"": 0.5}})
+    assert scores.by_kind().empty
+    assert scores.kinds().shape == (1, 0)
+
+
+def test_what_a_label_runs_is_kept():
+    records = [
+        record("null", {"gini": 1.0}),
+        record("wide", {"gini": 0.5}, method="nearest", settings={"neighbours": 9}),
+    ]
+    cells = Scores.of(records).cells.set_index("method")
+    assert cells["runs"].to_dict() == {"null": "null", "wide": "nearest"}
+    assert cells.loc["wide", "settings"] == {"neighbours": 9}
+
+
 def test_headline_is_the_mean_over_families_and_names_the_worst():
     null, oracle = {"gini": 1.0, "crps": 1.0, "c2st": 1.0}, {"gini": 0.0, "c2st": 0.0}
     scores = scored(null=null, oracle=oracle, a={"gini": 0.1, "crps": 0.6, "c2st": 0.8}, b=dict.fromkeys(null, 0.95))

@@ -22,8 +22,20 @@ __all__ = ["Journal", "identity", "read", "versions"]
 
 #: Parts of the package that don't change a result.
 _SILENT = (
-    *("report", "cli.py", "say.py"),
-    *(f"benchmark/{name}.py" for name in ("leaderboard", "markdown", "page", "ranking", "scores")),
+    *("report", "cli.py", "say.py", "described.py"),
+    *(
+        f"benchmark/{name}.py"
+        for name in (
+            "compare",
+            "leaderboard",
+            "markdown",
+            "method_pages",
+            "method_results",
+            "page",
+            "ranking",
+            "scores",
+        )
+    ),
 )
 
 
@@ -110,18 +122,53 @@ class Journal:
         self.records[_key(record)] = record
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Read a journal, plain or gzipped.
+def read(*paths: Path) -> list[dict[str, Any]]:
+    """Read journals, plain or gzipped, of methods that answered the same questions.
+
+    Returns
+    -------
+    list of dict
+        Their records in order: of two records of one cell the later counts.
 
     Raises
     ------
     BenchmarkError
-        If it is not one, or no cell is finished in it.
+        If one is none, or no cell is finished in it; or if methods can't be compared: on one instance they saw other
+        data, or made other numbers of draws or fits, or one label stands for two methods.
     """
-    records = _records(_lines(path)[0], path)
-    if not records:
-        raise BenchmarkError(f"{path} has no finished cell", "Run the benchmark first.")
+    records: list[dict[str, Any]] = []
+    for path in paths:
+        found = _records(_lines(path)[0], path)
+        if not found:
+            raise BenchmarkError(f"{path} has no finished cell", "Run the benchmark first.")
+        records += found
+    _refuse_mixtures(records, " and ".join(map(str, paths)))
     return records
+
+
+def _refuse_mixtures(records: list[dict[str, Any]], where: str) -> None:
+    last = {tuple(r[name] for name in ("task", "arm", "seed", "label")): r for r in records}
+    for place, what in (
+        (("task", "arm", "seed"), ("data", "draws", "fits")),
+        (("label",), ("method", "settings")),
+    ):
+        asked: dict[tuple[Any, ...], tuple[Any, dict[str, Any]]] = {}
+        for record in last.values():
+            own = json.dumps([record[name] for name in what], sort_keys=True)
+            first, other = asked.setdefault(tuple(record[name] for name in place), (own, record))
+            if own != first:
+                unlike = next(name for name in what if record[name] != other[name])
+                at = ", ".join(f"{name} {record[name]}" for name in place)
+                raise BenchmarkError(
+                    f"{where}: {other['label']!r} and {record['label']!r} differ in {unlike} ({at}), "
+                    f"{_short(other[unlike])} and {_short(record[unlike])}",
+                    "Run the benchmark again for one of them, or leave its journal out.",
+                )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True)
+    return text if len(text) <= 40 else f"{text[:37]}…"
 
 
 #: How every line of a journal begins.

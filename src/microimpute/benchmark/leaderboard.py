@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from microimpute.benchmark.across import across_rows
+from microimpute.benchmark.compare import against, by_task, default_method, leaders, valid_methods
 from microimpute.benchmark.ranking import Ranking, interval, rank
 from microimpute.benchmark.scores import FLOOR, Scores
 from microimpute.benchmark.suite import NULL, ORACLE
@@ -32,11 +33,12 @@ def summarise(scores: Scores, title: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``title, made_from, verdict, families, headline, better, tasks, kinds, costs, audits, troubles, left_out,
-        undefined, metrics``; numbers as float or None.
+        ``title, made_from, verdict, families, headline, better, default, against, overview, tasks, leaders, parts,
+        kinds, costs, audits, troubles, left_out, undefined, metrics``; numbers as float or None.
     """
     ranking = rank(scores)
     families = [f for f in FAMILIES if f in set(scores.frame["family"])]
+    default, by_kind = default_method(), scores.by_kind()
     return {
         "title": title,
         "made_from": _made_from(scores),
@@ -45,8 +47,13 @@ def summarise(scores: Scores, title: str) -> dict[str, Any]:
         "families": families,
         "headline": _headline(scores, ranking, families),
         "better": _square(ranking.better),
+        "default": default,
+        "against": against(scores, default),
+        "overview": by_task(scores, default),
         "tasks": _tasks(scores, families),
-        "kinds": _kinds(scores, families),
+        "leaders": leaders(scores),
+        "parts": list(by_kind.columns),
+        "kinds": _kinds(scores, by_kind),
         "about": _about(scores),
         "costs": _costs(scores),
         "audits": _audit_rows(scores),
@@ -66,8 +73,15 @@ def _made_from(scores: Scores) -> Row:
         "tasks": {str(t): list(a) for t, a in arms.items()},
         "seeds": int(cells["seed"].nunique()),
         "code": sorted({str(code) for code in cells["code"]}),
+        "versions": {str(c): sorted(set(own["method"])) for c, own in cells.groupby("code")},
         "methods": scores.methods,
+        "valid": valid_methods(scores),
+        "runs": {m: _run(own) for m, own in cells.groupby("method") if m in scores.methods},
     }
+
+
+def _run(cells: pd.DataFrame) -> Row:
+    return {"method": str(cells["runs"].iloc[0]), "settings": dict(cells["settings"].iloc[0])}
 
 
 def _headline(scores: Scores, ranking: Ranking, families: list[str]) -> list[Row]:
@@ -114,12 +128,13 @@ def _by_family(skills: pd.DataFrame, method: Any) -> dict[str, float | None]:
     return {str(family): _plain(skills.at[method, family]) for family in skills.columns}
 
 
-def _kinds(scores: Scores, families: list[str]) -> list[Row]:
-    table = scores.by_kind().reindex(columns=families)
+def _kinds(scores: Scores, table: pd.DataFrame) -> list[Row]:
+    known = scores.kinds().notna().T.groupby(level="kind").any().T.groupby(level="task").any().sum()
     out = []
-    for kind, part in table.groupby(level="kind"):
-        skills = part.droplevel("kind")
-        out.append({"kind": kind, "methods": [{"method": m, "skill": _by_family(skills, m)} for m in skills.index]})
+    for kind in table.index.unique("kind"):
+        skills = pd.DataFrame(table.xs(kind, level="kind"))
+        methods = [{"method": m, "skill": _by_family(skills, m)} for m in skills.index]
+        out.append({"kind": str(kind), "tasks": int(known[kind]), "methods": methods})
     return out
 
 

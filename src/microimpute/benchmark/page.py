@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microimpute.benchmark.markdown import amount
+from microimpute.benchmark.markdown import amount, most_tasks, negative, part_name
+from microimpute.benchmark.ranking import ENOUGH, SURE
 from microimpute.report.plots import IMPUTED, draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["page"]
+
+#: Methods up to which figures have wide rows.
+FEW = 8
 
 
 def page(summary: Mapping[str, Any]) -> str:
@@ -40,14 +44,17 @@ def page(summary: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(amount=amount, skill=_skill, tint=_tint)
-    height = 0.9 + 0.3 * len(summary["headline"])
+    environment.filters.update(
+        amount=amount, skill=_skill, tint=_tint, part=lambda row: part_name(row["kind"], row["part"])
+    )
+    height = 0.9 + (0.3 if len(summary["headline"]) <= FEW else 0.22) * len(summary["headline"])
     names = [*summary["families"], "mean"]
     figures = {
         name: Markup(draw(name, 7.6, height, lambda f, name=name: _dots(f, summary["headline"], name)))  # type: ignore[misc]
         for name in names
     }
-    return environment.get_template("page.html.j2").render(**summary, figures=figures)
+    said = {"negative": negative(summary), "sure": SURE, "enough": ENOUGH, "against_tasks": most_tasks(summary)}
+    return environment.get_template("page.html.j2").render(**summary, **said, figures=figures)
 
 
 def _skill(value: float | None, digits: int = 2) -> str:

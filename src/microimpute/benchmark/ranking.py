@@ -10,7 +10,7 @@ import pandas as pd
 
 from microimpute.benchmark.scores import Scores
 
-__all__ = ["Ranking", "interval", "rank"]
+__all__ = ["ENOUGH", "SURE", "Ranking", "interval", "over_tasks", "rank", "resampled"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -152,17 +152,50 @@ def interval(scores: Scores, resamples: int = 1000, seed: int = 0) -> dict[str, 
         Family, or ``"mean"`` → frame with columns ``low`` and ``high``, a row per method.
     """
     families = scores.families()
-    value = families.unstack("method")
-    tasks = [[arm.to_numpy() for _, arm in task.groupby(level="arm")] for _, task in value.groupby(level="task")]
+    by_family = resampled(pd.DataFrame(families.unstack("method")), resamples, seed)
+    parts = {str(f): pd.DataFrame(by_family[f]) for f in families.columns}
+    parts["mean"] = by_family.T.groupby(level="method").mean().T
+    return {name: part.quantile([0.025, 0.975]).T.set_axis(["low", "high"], axis=1) for name, part in parts.items()}
+
+
+def over_tasks(value: pd.DataFrame) -> pd.Series[float]:
+    """Average over seeds, then arms, then tasks, each over what is known there.
+
+    Parameters
+    ----------
+    value
+        Index with the levels task and arm.
+
+    Returns
+    -------
+    pandas.Series
+        One value per column; NaN where nothing is known.
+    """
+    means = [_mean_of_known([_mean_of_known(arm) for arm in arms]) for arms in _by_task(value)]
+    return pd.Series(_mean_of_known(means), index=value.columns)
+
+
+def resampled(value: pd.DataFrame, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Average as `over_tasks` does, again and again: tasks are drawn with replacement, and seeds within their arms.
+
+    All columns see the same tasks and seeds, so that differences between them are paired.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per resample, the columns of `value`.
+    """
+    tasks = _by_task(value)
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(resamples):
         chosen = [tasks[t] for t in rng.integers(len(tasks), size=len(tasks))]
         drawn.append(_mean_of_known([_redrawn(arms, rng) for arms in chosen]))
-    by_family = pd.DataFrame(drawn, columns=value.columns)
-    parts = {str(f): pd.DataFrame(by_family[f]) for f in families.columns}
-    parts["mean"] = by_family.T.groupby(level="method").mean().T
-    return {name: part.quantile([0.025, 0.975]).T.set_axis(["low", "high"], axis=1) for name, part in parts.items()}
+    return pd.DataFrame(drawn, columns=value.columns)
+
+
+def _by_task(value: pd.DataFrame) -> list[list[FloatArray]]:
+    return [[arm.to_numpy() for _, arm in task.groupby(level="arm")] for _, task in value.groupby(level="task")]
 
 
 def _redrawn(arms: list[FloatArray], rng: np.random.Generator) -> FloatArray:

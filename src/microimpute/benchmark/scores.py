@@ -10,12 +10,22 @@ import numpy as np
 import pandas as pd
 
 from microimpute.benchmark.suite import NULL, ORACLE
-from microimpute.metrics.base import FAMILIES, metrics
+from microimpute.kinds import Kind
+from microimpute.metrics.base import BUNDLE, FAMILIES, metrics
 
-__all__ = ["FLOOR", "Scores", "mean_skill", "with_skill"]
+__all__ = ["FLOOR", "KINDS", "PARTS", "UNRANKED", "ZEROS", "Scores", "mean_skill", "with_skill"]
 
 #: In means, a skill counts as no worse than this; tables show it as it is.
 FLOOR = -1.0
+
+#: The part of a kind's scores that is about zeros alone.
+ZEROS = "zeros"
+#: Parts of a kind's scores, in the order in which pages show them.
+PARTS = (*(f for f in FAMILIES[: FAMILIES.index("tails")]), ZEROS, *FAMILIES[FAMILIES.index("tails") :])
+#: Kinds of what is scored one by one, totals included, in the order in which pages show them.
+KINDS = (*(k.value for k in Kind), "total")
+#: What scores that are about no single target have for a kind.
+BUNDLE_KIND = "bundle"
 
 #: Columns that name one instance of one metric for one target.
 PLACE = ["task", "arm", "metric", "target"]
@@ -31,8 +41,8 @@ class Scores:
         One row per cell, metric and target: ``track, task, arm, seed, method, metric, family, target, kind, value,
         skill, informative, counted``; see `with_skill`.
     cells
-        One row per cell: ``track, task, arm, seed, method, status, reason, seconds, peak_mb, donors, receivers`` and
-        its gates.
+        One row per cell: ``track, task, arm, seed, method, runs, settings, status, reason, seconds, peak_mb, donors,
+        receivers`` and its gates; ``method`` is the label, ``runs`` the method's own name.
     audits
         One row per cell and audit figure: ``task, arm, seed, method, audit, figure, value``.
     across
@@ -86,29 +96,61 @@ class Scores:
         """
         table = mean_skill(self.frame, [*INSTANCE, "method", "family"]).unstack("family")
         table = table.reindex(columns=[f for f in FAMILIES if f in table.columns])
-        has = table.groupby(INSTANCE).max().notna()
-        ranked = self.cells[self.cells["track"] != UNRANKED]
-        index = pd.MultiIndex.from_frame(ranked[[*INSTANCE, "method"]])
-        table = table.reindex(index)
-        lacking = table.isna() & has.reindex(index.droplevel("method")).fillna(False).set_axis(index)
-        return table.mask(lacking, FLOOR).drop(index=[NULL, ORACLE], level="method", errors="ignore")
+        return self._with_failures(table)
 
     def headline(self) -> pd.DataFrame:
         """Return each method's mean skill by family over tasks, their mean, and its worst family."""
-        families = self.families()
-        for level in (["task", "arm", "method"], ["task", "method"], ["method"]):  # each task counts alike
-            families = families.groupby(level).mean()
+        families = _over_tasks(self.families())
         out = families.copy()
         out["mean"] = families.mean(axis=1)
         out["worst"] = families.min(axis=1)
         out["worst family"] = families.fillna(np.inf).idxmin(axis=1).where(families.notna().any(axis=1), "")
         return out.sort_values("mean", ascending=False)
 
+    def kinds(self) -> pd.DataFrame:
+        """Return each method's skill by instance, kind of target and part: a family, or `ZEROS`.
+
+        The part `ZEROS` holds the metrics that are about zeros alone (`Metric.of_zeros`), which are then left out of
+        their family. Only scores of single targets and totals count. A failed cell, and one whose draws are missing,
+        has `FLOOR` in every part that the instance has.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index (task, arm, seed, method), columns (kind, part); NaN where the instance has no such score.
+        """
+        zeros = [name for name, cls in metrics().items() if cls.of_zeros]
+        own = self.frame[(self.frame["target"] != BUNDLE) & (self.frame["kind"] != BUNDLE_KIND)]
+        own = own.assign(part=own["family"].where(~own["metric"].isin(zeros), ZEROS))
+        table = mean_skill(own, [*INSTANCE, "method", "kind", "part"]).unstack(["kind", "part"])
+        there = [c for kind in KINDS for part in PARTS if (c := (kind, part)) in table.columns]
+        return self._with_failures(table.reindex(columns=pd.MultiIndex.from_tuples(there, names=["kind", "part"])))
+
     def by_kind(self) -> pd.DataFrame:
-        """Return each method's skill by kind of target and family."""
-        own = self.frame[self.frame["target"] != ""]
-        own = own[~own["method"].isin([NULL, ORACLE])]
-        return mean_skill(own, ["kind", "method", "family"]).unstack("family")
+        """Return each method's mean skill over tasks, which count alike, by kind of target and part; see `kinds`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index (kind, method), a column per part.
+        """
+        table = _over_tasks(self.kinds())
+        parts = [p for p in PARTS if p in table.columns.get_level_values("part")]
+        kinds = dict.fromkeys(table.columns.get_level_values("kind"))
+        by_kind = {kind: pd.DataFrame(table[kind]).reindex(columns=parts) for kind in kinds}
+        if not by_kind:
+            return pd.DataFrame(index=pd.MultiIndex.from_tuples([], names=["kind", "method"]))
+        tall: pd.DataFrame = pd.concat(by_kind, names=["kind", "method"])
+        return tall.dropna(how="all")
+
+    def _with_failures(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Put `FLOOR` where a ranked cell has nothing and its instance has something; leave the anchors out."""
+        has = table.groupby(INSTANCE).max().notna()
+        ranked = self.cells[self.cells["track"] != UNRANKED]
+        index = pd.MultiIndex.from_frame(ranked[[*INSTANCE, "method"]])
+        table = table.reindex(index)
+        lacking = table.isna() & has.reindex(index.droplevel("method")).fillna(False).set_axis(index)
+        return table.mask(lacking, FLOOR).drop(index=[NULL, ORACLE], level="method", errors="ignore")
 
 
 INSTANCE = ["task", "arm", "seed"]
@@ -117,10 +159,17 @@ UNRANKED = "C"
 _COLUMNS = ["track", *INSTANCE, "method", "metric", "family", "target", "kind", "value"]
 
 
+def _over_tasks(table: pd.DataFrame) -> pd.DataFrame:
+    """Average over seeds, then arms, then tasks, so that each task counts alike; a row per method."""
+    for level in (["task", "arm", "method"], ["task", "method"], ["method"]):
+        table = table.groupby(level).mean()
+    return table
+
+
 def _values(records: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
     family = {name: cls.family for name, cls in metrics().items()}
     return [
-        (r["track"], r["task"], r["arm"], r["seed"], r["label"], m, family[m], t, r["kinds"].get(t, "bundle"), v)
+        (r["track"], r["task"], r["arm"], r["seed"], r["label"], m, family[m], t, r["kinds"].get(t, BUNDLE_KIND), v)
         for r in records
         for m, found in r["values"].items()
         if m in family
@@ -131,7 +180,9 @@ def _values(records: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
 def _cell(record: Mapping[str, Any]) -> dict[str, Any]:
     own = {name: record[name] for name in ("track", "task", "arm", "seed")}
     rest = {name: record.get(name) for name in ("status", "reason", "seconds", "peak_mb", "code")}
-    whole: dict[str, Any] = own | {"method": record["label"]} | rest | record["rows"] | record.get("gates", {})
+    label = record["label"]
+    run = {"method": label, "runs": record.get("method", label), "settings": record.get("settings", {})}
+    whole: dict[str, Any] = own | run | rest | record["rows"] | record.get("gates", {})
     return whole
 
 

@@ -166,7 +166,7 @@ class Method(ABC):
     @classmethod
     def setting_names(cls) -> tuple[str, ...]:
         """Names of the settings: the constructor's keyword arguments."""
-        if "__init__" not in vars(cls):
+        if cls.__init__ is object.__init__:  # an inherited constructor's settings are settings, too
             return ()
         return tuple(p for p in inspect.signature(cls).parameters)
 

@@ -23,7 +23,15 @@ STEPS = 64
 
 
 class _Point(Method):
-    """One number for all rows that look alike, from the leaves of a weighted forest."""
+    """One number for all rows that look alike, from the leaves of a weighted forest.
+
+    Parameters
+    ----------
+    trees
+        Trees of the forest, per target.
+    leaf
+        Least number of donors that a leaf should hold.
+    """
 
     reference = "What Rubin (1987, ch. 1) warns of; the forest is Breiman (2001), medians as in Meinshausen (2006)."
     advice = "Never for a file: `impute` refuses it. It is in the benchmark to show what a good mean error hides."

@@ -228,6 +228,8 @@ class Metric(ABC):
     #: Least difference between null and oracle that carries information; smaller ones count as this much, so that
     #: a task on which the null is already perfect gives nobody a skill made of noise.
     matters: ClassVar[float] = 0.01
+    #: Whether it is about zeros alone, so that pages can tell who gets zeros right from who gets amounts right.
+    of_zeros: ClassVar[bool] = False
 
     @abstractmethod
     def score(self, scored: Scored) -> Mapping[str, float]:

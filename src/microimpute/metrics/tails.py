@@ -75,6 +75,7 @@ class ShareNonZero(_OfAmounts):
     name = "share_nonzero"
     summary = "Error of the share of rows with a non-zero amount"
     matters = 0.02
+    of_zeros = True
 
     def defined(self, scored: Scored, name: str, truth: FloatArray) -> bool:
         """Whether there is a mass at zero."""
@@ -102,6 +103,7 @@ class ShareNonZeroInCells(Metric):
     kinds = AMOUNTS
     anchored = True
     matters = 0.02
+    of_zeros = True
 
     def score(self, scored: Scored) -> Mapping[str, float]:
         """Return errors by amount, totals included; nothing without predictors."""
