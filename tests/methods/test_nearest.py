@@ -66,7 +66,7 @@ def test_many_columns_are_searched_otherwise_and_alike():
     for power in (1, 2):
         donors = Donors(at, np.ones(500), np.zeros(500, dtype=int), power)
         assert donors.everyone.tree is None
-        got = donors.draw(x, np.zeros(50, dtype=int), rng.random(50), 1)
+        got = donors.draw(x, np.zeros(50, dtype=int), rng.random(50), 1)[0]
         distance = (np.abs(x[:, None] - at) ** power).sum(axis=2)
         np.testing.assert_array_equal(distance[np.arange(50), got], distance.min(axis=1))
 

@@ -12,16 +12,16 @@ from microimpute.coordinates import AMOUNTS, Coordinates, importance, times
 from microimpute.errors import MethodError, closest
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table
-from microimpute.methods.base import FloatArray, Method
-from microimpute.neighbours import Donors, cells, positions, whole_number
+from microimpute.methods.base import DonorMethod, FloatArray, IntArray
+from microimpute.neighbours import Donors, cells, neighbour_count, positions
 
 __all__ = ["Nearest"]
 
-DISTANCES = {"gower": 1, "manhattan": 1, "euclidean": 2, "mahalanobis": 2}
+DISTANCES = {"gower": 1, "manhattan": 1, "euclidean": 2, "mahalanobis": 2, "minimax": np.inf}
 IMPORTANCE = ("learnt", "equal")
 
 
-class Nearest(Method):
+class Nearest(DonorMethod):
     """A donor's whole bundle, drawn among the nearest donors in proportion to weight.
 
     Amounts count by their weighted rank among the donors, their logarithm, or as they are. Distances, with an
@@ -31,7 +31,8 @@ class Nearest(Method):
       that it lies between 0 and 1;
     - ``"manhattan"``: sum of differences, each over the donors' standard deviation;
     - ``"euclidean"``: root of the sum of their squares;
-    - ``"mahalanobis"``: the same after taking correlation among the predictors away.
+    - ``"mahalanobis"``: the same after taking correlation among the predictors away;
+    - ``"minimax"``: the largest of the differences.
 
     All donors that stand as near as the last neighbour count too: where predictors have few values, what ties
     is drawn from in proportion to weight, not by its place in the file.
@@ -39,19 +40,20 @@ class Nearest(Method):
     Parameters
     ----------
     distance
-        One of the four.
+        One of the five.
     neighbours
-        Donors to draw among; 1 is the plain nearest neighbour, which follows from the data wherever no two
-        donors tie.
+        Donors of the receiver's class to draw among: a number, a share of them, or ``"root"`` for the square root
+        of their number. 1 draws among the donors at the least distance, which follows from the data wherever no
+        two donors tie.
     radius
         Draw among all donors within this distance instead; where there is none, take the nearest.
     importance
         ``"learnt"``: each predictor counts by its share in what weighted random trees explain of the targets.
         ``"equal"``: all count alike, which was measured to be worse than ignoring predictors when many of
-        them say little.
+        them say little. Or a number of at least 0 per predictor, by name; those without a number do not count.
     classes
         Class predictors that must agree. A receiver whose combination no donor has gets the nearest of all
-        donors, in silence: methods print nothing.
+        donors.
     amounts
         ``"ranks"``, ``"logs"`` or ``"plain"``: heavy-tailed amounts as they are make nearly all distances alike.
     """
@@ -70,22 +72,27 @@ class Nearest(Method):
     def __init__(
         self,
         distance: str = "gower",
-        neighbours: int = 60,
+        neighbours: int | float | str = 60,
         radius: float | None = None,
-        importance: str = "learnt",
+        importance: str | Mapping[str, float] = "learnt",
         classes: Sequence[str] = (),
         amounts: str = "ranks",
     ) -> None:
-        choices = {"distance": (distance, tuple(DISTANCES)), "importance": (importance, IMPORTANCE)}
-        for name, (value, known) in (choices | {"amounts": (amounts, AMOUNTS)}).items():
+        choices: dict[str, tuple[object, tuple[str, ...]]] = {
+            "distance": (distance, tuple(DISTANCES)),
+            "amounts": (amounts, AMOUNTS),
+        }
+        if not isinstance(importance, Mapping):
+            choices["importance"] = (importance, IMPORTANCE)
+        for name, (value, known) in choices.items():
             if value not in known:
                 raise MethodError(f"nearest's {name} is {value!r}", closest(str(value), known))
         if radius is not None and not (isinstance(radius, int | float) and 0 <= radius < np.inf):
             raise MethodError(f"nearest's radius is {radius!r}", "Give a distance of at least 0, or leave it out.")
         self.distance = distance
-        self.neighbours = whole_number("nearest", "neighbours", neighbours)
+        self.neighbours = neighbour_count("nearest", neighbours)
         self.radius = radius
-        self.importance = importance
+        self.importance = dict(importance) if isinstance(importance, Mapping) else importance
         self.classes = list(classes)
         self.amounts = amounts
 
@@ -94,11 +101,31 @@ class Nearest(Method):
         self.predictors, self.targets = X.variables, Y.variables
         self.bundles = Y.values
         self.where = Coordinates.learn(X, weight, self.amounts)
-        counts = importance(X, Y, weight, rng) if self.importance == "learnt" else np.ones(len(X.variables))
+        self.counts = self._importance(X, Y, weight, rng)
         at = self.where.of(X.values)
-        self.scale = self._scale(at, weight, counts[self.where.owner])
-        self.donors = Donors(times(at, self.scale), weight, self._cells(X), DISTANCES[self.distance])
+        self.scale = self._scale(at, weight, self.counts[self.where.owner])
+        self.places = Donors(times(at, self.scale), weight, self._cells(X), DISTANCES[self.distance])
         return self
+
+    def _importance(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Say how much each predictor counts, one on average."""
+        if self.importance == "learnt":
+            return importance(X, Y, weight, rng)
+        if isinstance(self.importance, str):
+            return np.ones(len(X.variables))
+        for name, value in self.importance.items():
+            if name not in X.names:
+                raise MethodError(f"nearest's importance names {name!r}, no predictor", closest(name, X.names))
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < np.inf:
+                raise MethodError(f"nearest's importance of {name!r} is {value!r}", "Give a number of at least 0.")
+        given = np.array([self.importance.get(name, 0.0) for name in X.names])
+        if not given.any():
+            raise MethodError("nearest's importance is 0 for all predictors", "Give one of them a number above 0.")
+        return np.asarray(given / given.mean())
+
+    def learnt(self) -> dict[str, Any]:
+        """Say how much each predictor counts in the distance."""
+        return {"importance": {v.name: round(float(c), 4) for v, c in zip(self.predictors, self.counts, strict=True)}}
 
     def _scale(self, at: FloatArray, weight: FloatArray, counts: FloatArray) -> FloatArray:
         """Make the matrix that turns coordinates into places whose plain distance is the one asked for."""
@@ -108,32 +135,33 @@ class Nearest(Method):
             each = np.where(self.where.flags, 0.5, _inverse(span)) / len(self.predictors)
             return np.diag(each * counts)
         spread = np.sqrt(_covariance(at, weight).diagonal())
-        if self.distance == "manhattan":
+        if self.distance in ("manhattan", "minimax"):
             return np.diag(_inverse(spread) * counts)
         each = np.diag(_inverse(spread) * np.sqrt(counts))
         if self.distance == "euclidean":
             return each
         return np.asarray(each @ _whitening(_covariance(at * _inverse(spread), weight)))
 
-    def draw(self, X: Table, rng: RowRandom) -> FloatArray:
-        """Draw a donor for each row, shape (rows, targets)."""
+    def choose(self, X: Table, rng: RowRandom) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        """Draw a donor for each row; says where no donor had its class, or none was within the radius."""
         at = times(self.where.of(X.values), self.scale)
-        donor = self.donors.draw(at, self._cells(X), rng.uniform("donor"), self.neighbours, self.radius)
-        return np.asarray(self.bundles[donor])
+        return self.places.draw(at, self._cells(X), rng.uniform("donor"), self.neighbours, self.radius)
 
-    def _cells(self, X: Table) -> npt.NDArray[np.int64]:
+    def _cells(self, X: Table) -> IntArray:
         return cells(X, positions(self.name, self.predictors, self.classes))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return bundles, places, weights and how to find a receiver's place."""
-        return {"bundles": self.bundles, "scale": self.scale} | self.where.state() | self.donors.state()
+        own = {"bundles": self.bundles, "scale": self.scale, "counts": self.counts}
+        return own | self.where.state() | self.places.state()
 
     def set_state(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Take them back."""
-        self.bundles, self.scale = arrays["bundles"], arrays["scale"]
+        self.bundles, self.scale, self.counts = (arrays[name] for name in ("bundles", "scale", "counts"))
         self.where = Coordinates.from_state(self.predictors, self.amounts, arrays)
-        self.donors = Donors.from_state(arrays, DISTANCES[self.distance], len(self.bundles))
-        fits = self.scale.shape == (len(self.where.owner), self.donors.at.shape[1])
+        self.places = Donors.from_state(arrays, DISTANCES[self.distance], len(self.bundles))
+        fits = self.scale.shape == (len(self.where.owner), self.places.at.shape[1])
+        fits = fits and self.counts.shape == (len(self.predictors),)
         if not fits or self.bundles.shape[1:] != (len(self.targets),):
             raise MethodError("the saved neighbours do not fit together", "Save the model again.")
         return self
