@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cholesky, solve_triangular
 
-__all__ = ["count", "effective", "logit", "normal"]
+__all__ = ["FREE", "START", "bettered", "count", "effective", "logit", "normal", "spectrum"]
 
 FloatArray = npt.NDArray[np.float64]
 Source = np.random.Generator | None
@@ -76,7 +76,7 @@ def normal(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: 
     """
     w, ridge = effective(weight), least
     gram, moment = X.T @ (X * w[:, None]), X.T @ (w * y)
-    values, vectors = _spectrum(gram)
+    values, vectors = spectrum(gram)
     turned, total = vectors.T @ moment[1:], float(w.sum())
     turned -= vectors.T @ gram[0, 1:] * moment[0] / gram[0, 0]
     squares = float(np.sum(w * (y - moment[0] / gram[0, 0]) ** 2))
@@ -85,7 +85,7 @@ def normal(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: 
         decided = float(np.sum(values / (values + ridge)))
         rest = max(squares - float(np.sum(slopes * (2 * turned - values * slopes))), 0.0)
         variance = rest / max(total - 1 - decided, 1.0)
-        ridge = _better(ridge, least, decided, float(np.sum(slopes**2)) / max(variance, TINY))
+        ridge = bettered(ridge, least, decided, float(np.sum(slopes**2)) / max(variance, TINY))
     root = cholesky(gram + np.diag(_precision(X.shape[1], ridge)))
     beta = _solve(root, moment)
     rest = float(np.sum(w * (y - X @ beta) ** 2))
@@ -96,14 +96,14 @@ def normal(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: 
     return np.asarray(beta + sigma * (_drawn(beta, root, rng) - beta)), sigma
 
 
-def _spectrum(gram: FloatArray) -> tuple[FloatArray, FloatArray]:
+def spectrum(gram: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return eigenvalues and vectors of what the data say of the slopes, the constant taken out."""
     slopes = gram[1:, 1:] - np.outer(gram[0, 1:], gram[0, 1:]) / gram[0, 0]
     values, vectors = np.linalg.eigh(slopes)
     return np.maximum(values, 0.0), vectors
 
 
-def _better(ridge: float, least: float, decided: float, size: float) -> float:
+def bettered(ridge: float, least: float, decided: float, size: float) -> float:
     """Return the ridge that the slopes' size asks for: how many of them the data decide, over their squares."""
     if decided < TINY:
         return ridge
@@ -131,8 +131,8 @@ def logit(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: S
         beta = _fitted(model.set_params(C=1 / ridge), X, y, w)
         chance = 1 / (1 + np.exp(-(X @ beta)))
         gram = X.T @ (X * (w * chance * (1 - chance))[:, None])
-        used, values = ridge, _spectrum(gram)[0]
-        ridge = _better(ridge, WIDER * least, float(np.sum(values / (values + ridge))), float(beta[1:] @ beta[1:]))
+        used, values = ridge, spectrum(gram)[0]
+        ridge = bettered(ridge, WIDER * least, float(np.sum(values / (values + ridge))), float(beta[1:] @ beta[1:]))
         if abs(np.log(ridge / used)) < ENOUGH:
             break
     return _near(beta, gram, used, rng)
@@ -158,8 +158,8 @@ def count(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: S
     for _ in range(ROUNDS):
         beta = _fitted(model.set_params(alpha=ridge / w.sum()), X, y, w)
         mean = np.exp(np.minimum(X @ beta, HIGHEST))
-        used, values = ridge, _spectrum(X.T @ (X * (w * mean)[:, None]))[0]
-        ridge = _better(ridge, WIDER * least, float(np.sum(values / (values + ridge))), float(beta[1:] @ beta[1:]))
+        used, values = ridge, spectrum(X.T @ (X * (w * mean)[:, None]))[0]
+        ridge = bettered(ridge, WIDER * least, float(np.sum(values / (values + ridge))), float(beta[1:] @ beta[1:]))
         if abs(np.log(ridge / used)) < ENOUGH:
             break
     # each squared residual gives an estimate of a; weighting by 1 / (1 + aμ)² keeps large counts from deciding

@@ -13,15 +13,20 @@ from scipy.special import ndtr, ndtri
 from microimpute import glm
 from microimpute.errors import MethodError
 from microimpute.kinds import Kind, Variable
+from microimpute.quantiles import QuantileAmount
 from microimpute.transforms import Inputs, Scale, take
 
-__all__ = ["Amount", "Classes", "Counts", "Model", "Regimes", "fit", "from_state"]
+__all__ = ["Amount", "AmountFit", "Classes", "Counts", "Model", "Regimes", "fit", "from_state"]
 
 FloatArray = npt.NDArray[np.float64]
 Arrays = dict[str, npt.NDArray[Any]]
 Uniform = Callable[[str], FloatArray]
 Source = np.random.Generator | None
+#: Fits another model of amounts than `Amount` from X, y, weight and ridge.
+AmountFit = Callable[[FloatArray, FloatArray, FloatArray, float], QuantileAmount]
 
+#: Fewest effective donors of an unordered class whose odds are regressed; least size of a share.
+FEW, TINY = 2.0, 1e-12
 #: Points at which the draws' own distribution on the normal scale is kept.
 GRID = 201
 #: Most donors whose predictions make that distribution.
@@ -94,7 +99,9 @@ class Classes:
     """Logits in sequence: the first class or a later one, the second or a later one, and so on.
 
     For ordered classes the sequence is their order (the continuation-ratio model), for others from the most
-    to the least common. Any number of classes costs one small posterior each.
+    to the least common. Any number of classes costs one small posterior each. Unordered classes of fewer than
+    `FEW` effective donors come after the others at odds that are the same for all rows: hundreds of logits on
+    a handful of donors each would say nothing and take minutes.
     """
 
     codes: FloatArray
@@ -106,10 +113,14 @@ class Classes:
     ) -> Self:
         """Learn from donors with some weight."""
         codes, place = np.unique(y, return_inverse=True)
+        beta, common = np.zeros((len(codes) - 1, X.shape[1])), len(codes)
         if not ordered:
-            codes = codes[np.argsort(-np.bincount(place, weights=weight), kind="stable")]
-        beta = np.zeros((len(codes) - 1, X.shape[1]))
-        for number, code in enumerate(codes[:-1]):
+            donors: FloatArray = np.bincount(place, weights=glm.effective(weight)).astype(np.float64)
+            order = np.argsort(-donors, kind="stable")
+            codes, donors = codes[order], donors[order]
+            common = int((donors >= FEW).sum())
+            beta[common:, 0] = _constant_odds(donors[common:], rng)
+        for number, code in enumerate(codes[: min(common, len(codes) - 1)]):
             beta[number] = glm.logit(X, (y == code).astype(np.float64), weight, ridge, rng)
             later = y != code
             X, y, weight = X[later], y[later], weight[later]
@@ -136,23 +147,36 @@ class Classes:
         return cls(codes, beta)
 
 
+def _constant_odds(donors: FloatArray, rng: Source) -> FloatArray:
+    """Return the log-odds of each class against those after it; drawn, if asked, from their posterior."""
+    share = donors if rng is None else np.maximum(rng.gamma(donors), TINY)
+    later = np.cumsum(share[::-1])[::-1] - share
+    return np.asarray(np.log(share[:-1] / np.maximum(later[:-1], TINY)))
+
+
 @dataclass(frozen=True)
 class Regimes:
     """Zero, loss or gain by logits, then the amount within the regime."""
 
     sign: Classes
-    parts: dict[int, Amount]
+    parts: Mapping[int, Amount | QuantileAmount]
 
     @classmethod
-    def fit(cls, X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source) -> Self:
+    def fit(
+        cls,
+        X: FloatArray,
+        y: FloatArray,
+        weight: FloatArray,
+        ridge: float,
+        rng: Source,
+        amount: AmountFit | None = None,
+    ) -> Self:
         """Learn from donors with some weight."""
         sign = np.sign(y)
         order = np.where(sign == 0, -2.0, sign)  # first whether there is anything, then whether it is a loss
         classes = Classes.fit(X, order, weight, ridge, rng, ordered=True)
-        parts = {
-            int(s): Amount.fit(X[sign == s], y[sign == s], weight[sign == s], ridge, rng)
-            for s in np.unique(sign[sign != 0])
-        }
+        rows = {int(s): sign == s for s in np.unique(sign[sign != 0])}
+        parts = {s: _fit_amount(X[r], y[r], weight[r], ridge, rng, amount) for s, r in rows.items()}
         return cls(classes, parts)
 
     def draw(self, inputs: Inputs, uniform: Uniform) -> FloatArray:
@@ -177,7 +201,18 @@ class Regimes:
         sign = Classes.from_state(arrays, f"{prefix}sign.", width)
         _check(set(sign.codes) <= {-2.0, -1.0, 1.0})
         numbers = [int(c) for c in sign.codes if c != -2]
-        return cls(sign, {n: Amount.from_state(arrays, f"{prefix}{_REGIME[n]}.", width) for n in numbers})
+        return cls(sign, {n: _read_amount(arrays, f"{prefix}{_REGIME[n]}.", width) for n in numbers})
+
+
+def _fit_amount(
+    X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source, amount: AmountFit | None
+) -> Amount | QuantileAmount:
+    return amount(X, y, weight, ridge) if amount else Amount.fit(X, y, weight, ridge, rng)
+
+
+def _read_amount(arrays: Mapping[str, npt.NDArray[Any]], prefix: str, width: int) -> Amount | QuantileAmount:
+    cls = QuantileAmount if f"{prefix}quantiles" in arrays else Amount
+    return cls.from_state(arrays, prefix, width)
 
 
 _REGIME = {-1: "loss", 1: "gain"}
@@ -230,13 +265,21 @@ class Counts:
         return cls(beta, float(dispersion), float(most))
 
 
-Model = Amount | Classes | Regimes | Counts
+Model = Amount | QuantileAmount | Classes | Regimes | Counts
 
 #: A target with larger counts is drawn as an amount.
 COUNTABLE = 300
 
 
-def fit(variable: Variable, X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source) -> Model:
+def fit(
+    variable: Variable,
+    X: FloatArray,
+    y: FloatArray,
+    weight: FloatArray,
+    ridge: float,
+    rng: Source,
+    amount: AmountFit | None = None,
+) -> Model:
     """Fit the model that a target's kind asks for.
 
     Parameters
@@ -249,20 +292,28 @@ def fit(variable: Variable, X: FloatArray, y: FloatArray, weight: FloatArray, ri
         See `glm`.
     rng
         For parameters drawn from their posterior; None for estimates.
+    amount
+        What fits amounts, and counts too, instead of the normal and count models; always estimates.
     """
     if variable.kind.is_class:
         return Classes.fit(X, y, weight, ridge, rng, ordered=variable.kind is not Kind.CATEGORICAL)
     whole = (y >= 0).all() and (y == np.rint(y)).all() and y.max() <= COUNTABLE
-    if variable.kind is Kind.COUNT and whole:
+    if variable.kind is Kind.COUNT and whole and amount is None:
         return Counts.fit(X, y, weight, ridge, rng)
     if variable.kind is Kind.CONTINUOUS:
-        return Amount.fit(X, y, weight, ridge, rng)
-    return Regimes.fit(X, y, weight, ridge, rng)
+        return _fit_amount(X, y, weight, ridge, rng, amount)
+    return Regimes.fit(X, y, weight, ridge, rng, amount)
 
 
 def from_state(arrays: Mapping[str, npt.NDArray[Any]], prefix: str, width: int) -> Model:
     """Rebuild a model from its `state`; width is the number of coefficients that its regressions have."""
-    marks = {"codes": Classes, "sign.codes": Regimes, "rate": Counts, "beta": Amount}
+    marks = {
+        "codes": Classes,
+        "sign.codes": Regimes,
+        "rate": Counts,
+        "beta": Amount,
+        "quantiles": QuantileAmount,
+    }
     for mark, cls in marks.items():
         if f"{prefix}{mark}" in arrays:
             model: Model = cls.from_state(arrays, prefix, width)  # type: ignore[attr-defined]

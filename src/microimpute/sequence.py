@@ -14,7 +14,7 @@ from microimpute.blocks import Block, singly
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table, Variable
-from microimpute.parametric import Model
+from microimpute.parametric import AmountFit, Model
 from microimpute.transforms import Feature, Inputs
 
 __all__ = ["Regressions", "ordered", "read_block", "state_of_block"]
@@ -55,6 +55,7 @@ class Regressions:
         *,
         chained: bool,
         rng: np.random.Generator | None,
+        amount: AmountFit | None = None,
     ) -> Self:
         """Fit the models in the blocks' order.
 
@@ -70,6 +71,8 @@ class Regressions:
             Whether each target is regressed on those before it too.
         rng
             For parameters drawn from their posterior; None for estimates.
+        amount
+            Another model of amounts and counts, see `parametric.fit`.
         """
         kept = weight > 0
         X, Y, weight = X.take(kept), Y.take(kept), weight[kept]
@@ -83,7 +86,7 @@ class Regressions:
             model = None
             if len(rows):
                 design = inputs.take(rows).dense()
-                model = parametric.fit(variable, design, y[rows], weight[rows], ridge, rng)
+                model = parametric.fit(variable, design, y[rows], weight[rows], ridge, rng, amount)
             chain.models.append(model)
             if chained:
                 chain.features.append(Feature.fit(variable, y, weight, bent=False))
