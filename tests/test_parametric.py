@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from microimpute import parametric
 from microimpute.parametric import FEW, Classes
 from microimpute.transforms import Inputs
 
@@ -31,13 +32,11 @@ def test_rare_classes_come_at_constant_odds_and_in_their_shares():
     assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < 97 + 4 * np.sqrt(2 * 97)
 
 
-def test_shares_of_rare_classes_vary_between_posterior_draws_as_a_dirichlet():
-    y = np.repeat([0.0, 1.0, 2.0], [400, 1, 1])
-    X = np.column_stack([np.ones(402), np.random.default_rng(0).normal(size=402)])
-    shares = []
-    for seed in range(400):
-        model = Classes.fit(X, y, np.ones(402), 1.0, np.random.default_rng(seed))
-        shares.append(1 / (1 + np.exp(-model.beta[1, 0])))
-    # Beta(1, 1): mean 1/2, variance 1/12
-    assert np.mean(shares) == pytest.approx(0.5, abs=4 * np.sqrt(1 / 12 / 400))
-    assert np.var(shares) == pytest.approx(1 / 12, rel=0.3)
+def test_odds_of_rare_classes_vary_between_posterior_draws_as_a_dirichlet():
+    drawn = [parametric._constant_odds(np.array([1.0, 1.0, 2.0]), np.random.default_rng(s)) for s in range(4000)]
+    first, second = 1 / (1 + np.exp(-np.array(drawn).T))
+    # a share of Dirichlet(1, 1, 2) is Beta(1, 3); of what is left, the next is Beta(1, 2)
+    for shares, mean, variance in ((first, 1 / 4, 3 / 80), (second, 1 / 3, 1 / 18)):
+        assert shares.mean() == pytest.approx(mean, abs=4 * np.sqrt(variance / 4000))
+        assert shares.var() == pytest.approx(variance, rel=0.12)
+    assert parametric._constant_odds(np.array([1.0, 1.0, 2.0]), None) == pytest.approx(np.log([1 / 3, 1 / 2]))

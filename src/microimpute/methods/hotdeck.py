@@ -78,7 +78,7 @@ class HotDeck(DonorMethod):
     def _prepare(self) -> None:
         """Work out from the cells what `donors` looks up: the tree of cells, and running weights."""
         self.running = np.concatenate([[0.0], np.cumsum(self.weight)])
-        self.span = int(self.cells.max()) + 2  # codes start at -1
+        self.span = int(self.cells.max()) + 3  # codes start at -1, and the last place is for those beyond all donors'
         self.levels: list[tuple[IntArray, IntArray]] = []
         node, new = np.zeros(len(self.cells), dtype=np.int64), np.zeros(len(self.cells), dtype=bool)
         new[0] = True
