@@ -61,8 +61,9 @@ def test_classes_divide_the_donors_so_that_weighted_shares_come_back():
     classes = {(a, b): weight[model.order[a:b]] for a, b in zip(start, end, strict=True)}
     assert model.learnt() == {"cells": len(np.unique(donor, axis=0)), "classes": len(classes)}
     effective = np.array([w.sum() ** 2 / np.sum(w**2) for w in classes.values()])
-    assert ((effective >= 10) | [100.0 in w for w in classes.values()]).all()
-    assert len(classes) > 10
+    assert ((effective >= 10) | [len(w) >= 40 for w in classes.values()]).all()
+    assert min(len(w) for w in classes.values() if 100.0 in w) < 60  # it takes no more than it needs
+    assert len(classes) > 8
     got, _ = model.choose(X, RowRandom(0, 1, np.arange(300, dtype=np.uint64)))
     assert all(g in model.order[a:b] for g, a, b in zip(got, start, end, strict=True))
 

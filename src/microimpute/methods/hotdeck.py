@@ -15,6 +15,11 @@ from microimpute.methods.base import DonorMethod, FloatArray, IntArray
 
 __all__ = ["HotDeck"]
 
+#: Donors that make a class large enough whatever their weights, per effective donor asked for.
+ENOUGH = 4
+#: A class while cells are put together: its first cell, its donors, and the sums of their weights and squares.
+Class = tuple[int, int, float, float]
+
 
 class HotDeck(DonorMethod):
     """A donor's whole bundle from the receiver's class, in proportion to weight.
@@ -33,7 +38,8 @@ class HotDeck(DonorMethod):
         Quantile groups per amount.
     least
         Fewest effective donors that a class may have: (Σw)² / Σw² (Kish 1965), which counts a donor who
-        outweighs all others in the class as little more than one.
+        outweighs all others in the class as little more than one. Four times as many donors are enough however
+        uneven their weights: a donor with most of the weight would never find company enough.
     """
 
     name = "hotdeck"
@@ -176,9 +182,10 @@ def _classes(cells: npt.NDArray[np.int32], starts: IntArray, weight: FloatArray,
     alike = np.argmax(np.diff(cells, axis=0) != 0, axis=1)  # how many first predictors agree with the cell before
     alike = np.concatenate([[-1], alike])
     mass, squares = (np.add.reduceat(weight**power, starts[:-1]) for power in (1, 2))
-    classes = list(zip(range(len(cells)), mass.tolist(), squares.tolist(), strict=True))
+    counts = np.diff(starts).tolist()
+    classes = list(zip(range(len(cells)), counts, mass.tolist(), squares.tolist(), strict=True))
     for kept in range(cells.shape[1] - 1, -1, -1):
-        merged: list[tuple[int, float, float]] = []
+        merged: list[Class] = []
         for one in classes:
             if alike[one[0]] < kept:
                 _join_last(merged, alike, kept, least)
@@ -187,20 +194,20 @@ def _classes(cells: npt.NDArray[np.int32], starts: IntArray, weight: FloatArray,
             merged.append(one)
         _join_last(merged, alike, kept, least)
         classes = merged
-    return np.array([first for first, _, _ in classes] + [len(cells)], dtype=np.int64)
+    return np.array([first for first, *_ in classes] + [len(cells)], dtype=np.int64)
 
 
-def _join_last(merged: list[tuple[int, float, float]], alike: IntArray, kept: int, least: int) -> None:
+def _join_last(merged: list[Class], alike: IntArray, kept: int, least: int) -> None:
     """Put the last class, if it is small, to the one before it, if both agree in the predictors kept."""
     if merged and _small(merged[-1], least) and alike[merged[-1][0]] >= kept:
         last = merged.pop()
         merged.append(_joined(merged.pop(), last))
 
 
-def _joined(one: tuple[int, float, float], other: tuple[int, float, float]) -> tuple[int, float, float]:
-    return one[0], one[1] + other[1], one[2] + other[2]
+def _joined(one: Class, other: Class) -> Class:
+    return one[0], one[1] + other[1], one[2] + other[2], one[3] + other[3]
 
 
-def _small(one: tuple[int, float, float], least: int) -> bool:
-    """Whether the effective donors are fewer than that; rounding apart, they are at most the donors' number."""
-    return one[1] ** 2 < least * (1 - 1e-9) * one[2]
+def _small(one: Class, least: int) -> bool:
+    """Whether there are too few effective donors (rounding apart, at most as many as donors), and few in all."""
+    return one[2] ** 2 < least * (1 - 1e-9) * one[3] and one[1] < ENOUGH * least
