@@ -156,6 +156,11 @@ class QuantileAmount:
             return cls(scale, levels, beta, np.zeros(0), np.zeros(0))
         return cls(scale, levels, beta, *_margin(np.sort(X @ beta.T, axis=1), weight, levels))
 
+    @property
+    def said(self) -> str:
+        """What it is, in a few words."""
+        return f"{len(self.levels)} quantiles" + ("" if self.scale.straight else " on weighted normal scores")
+
     def draw(self, inputs: Inputs, uniform: Callable[[str], FloatArray]) -> FloatArray:
         """Draw for each row."""
         quantiles = np.sort(np.column_stack([inputs.predict(b) for b in self.beta]), axis=1)
