@@ -8,17 +8,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.coordinates import AMOUNTS, Coordinates, importance, times
-from microimpute.errors import MethodError, closest
+from microimpute.distances import Distance, Space
+from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table
 from microimpute.methods.base import DonorMethod, FloatArray, IntArray
 from microimpute.neighbours import Donors, cells, neighbour_count, positions
 
 __all__ = ["Nearest"]
-
-DISTANCES = {"gower": 1, "manhattan": 1, "euclidean": 2, "mahalanobis": 2, "minimax": np.inf}
-IMPORTANCE = ("learnt", "equal")
 
 
 class Nearest(DonorMethod):
@@ -78,15 +75,6 @@ class Nearest(DonorMethod):
         classes: Sequence[str] = (),
         amounts: str = "ranks",
     ) -> None:
-        choices: dict[str, tuple[object, tuple[str, ...]]] = {
-            "distance": (distance, tuple(DISTANCES)),
-            "amounts": (amounts, AMOUNTS),
-        }
-        if not isinstance(importance, Mapping):
-            choices["importance"] = (importance, IMPORTANCE)
-        for name, (value, known) in choices.items():
-            if value not in known:
-                raise MethodError(f"nearest's {name} is {value!r}", closest(str(value), known))
         if radius is not None and not (isinstance(radius, int | float) and 0 <= radius < np.inf):
             raise MethodError(f"nearest's radius is {radius!r}", "Give a distance of at least 0, or leave it out.")
         self.distance = distance
@@ -95,88 +83,39 @@ class Nearest(DonorMethod):
         self.importance = dict(importance) if isinstance(importance, Mapping) else importance
         self.classes = list(classes)
         self.amounts = amounts
+        self.asked = Distance(self.name, distance, self.importance, amounts)
 
     def fit(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> Self:
         """Learn what counts, and put the donors in their places."""
         self.predictors, self.targets = X.variables, Y.variables
         self.bundles = Y.values
-        self.where = Coordinates.learn(X, weight, self.amounts)
-        self.counts = self._importance(X, Y, weight, rng)
-        at = self.where.of(X.values)
-        self.scale = self._scale(at, weight, self.counts[self.where.owner])
-        self.places = Donors(times(at, self.scale), weight, self._cells(X), DISTANCES[self.distance])
+        self.space = Space.learn(self.asked, X, Y, weight, rng)
+        self.places = Donors(self.space.of(X.values), weight, self._cells(X), self.asked.power)
         return self
-
-    def _importance(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Say how much each predictor counts, one on average."""
-        if self.importance == "learnt":
-            return importance(X, Y, weight, rng)
-        if isinstance(self.importance, str):
-            return np.ones(len(X.variables))
-        for name, value in self.importance.items():
-            if name not in X.names:
-                raise MethodError(f"nearest's importance names {name!r}, no predictor", closest(name, X.names))
-            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < np.inf:
-                raise MethodError(f"nearest's importance of {name!r} is {value!r}", "Give a number of at least 0.")
-        given = np.array([self.importance.get(name, 0.0) for name in X.names])
-        if not given.any():
-            raise MethodError("nearest's importance is 0 for all predictors", "Give one of them a number above 0.")
-        return np.asarray(given / given.mean())
 
     def learnt(self) -> dict[str, Any]:
         """Say how much each predictor counts in the distance."""
-        return {"importance": {v.name: round(float(c), 4) for v, c in zip(self.predictors, self.counts, strict=True)}}
-
-    def _scale(self, at: FloatArray, weight: FloatArray, counts: FloatArray) -> FloatArray:
-        """Make the matrix that turns coordinates into places whose plain distance is the one asked for."""
-        if self.distance == "gower":
-            span = np.ptp(at[weight > 0], axis=0)
-            # a mismatch of classes moves two flags by one
-            each = np.where(self.where.flags, 0.5, _inverse(span)) / len(self.predictors)
-            return np.diag(each * counts)
-        spread = np.sqrt(_covariance(at, weight).diagonal())
-        if self.distance in ("manhattan", "minimax"):
-            return np.diag(_inverse(spread) * counts)
-        each = np.diag(_inverse(spread) * np.sqrt(counts))
-        if self.distance == "euclidean":
-            return each
-        return np.asarray(each @ _whitening(_covariance(at * _inverse(spread), weight)))
+        return self.space.learnt()
 
     def choose(self, X: Table, rng: RowRandom) -> tuple[IntArray, npt.NDArray[np.bool_]]:
         """Draw a donor for each row; says where no donor had its class, or none was within the radius."""
-        at = times(self.where.of(X.values), self.scale)
-        return self.places.draw(at, self._cells(X), rng.uniform("donor"), self.neighbours, self.radius)
+        return self.places.draw(
+            self.space.of(X.values), self._cells(X), rng.uniform("donor"), self.neighbours, self.radius
+        )
 
     def _cells(self, X: Table) -> IntArray:
         return cells(X, positions(self.name, self.predictors, self.classes))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return bundles, places, weights and how to find a receiver's place."""
-        own = {"bundles": self.bundles, "scale": self.scale, "counts": self.counts}
-        return own | self.where.state() | self.places.state()
+        return {"bundles": self.bundles} | self.space.state() | self.places.state()
 
     def set_state(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Take them back."""
-        self.bundles, self.scale, self.counts = (arrays[name] for name in ("bundles", "scale", "counts"))
-        self.where = Coordinates.from_state(self.predictors, self.amounts, arrays)
-        self.places = Donors.from_state(arrays, DISTANCES[self.distance], len(self.bundles))
-        fits = self.scale.shape == (len(self.where.owner), self.places.at.shape[1])
-        fits = fits and self.counts.shape == (len(self.predictors),)
+        self.bundles = arrays["bundles"]
+        self.space = Space.from_state(self.asked, self.predictors, arrays)
+        self.places = Donors.from_state(arrays, self.asked.power, len(self.bundles))
+        fits = self.space.scale.shape[1] == self.places.at.shape[1]
         if not fits or self.bundles.shape[1:] != (len(self.targets),):
             raise MethodError("the saved neighbours do not fit together", "Save the model again.")
         return self
-
-
-def _inverse(scale: FloatArray) -> FloatArray:
-    return np.asarray(np.where(scale > 0, 1 / np.where(scale > 0, scale, 1.0), 0.0))
-
-
-def _covariance(at: FloatArray, weight: FloatArray) -> FloatArray:
-    return np.atleast_2d(np.cov(at, rowvar=False, aweights=weight, ddof=0))
-
-
-def _whitening(covariance: FloatArray) -> FloatArray:
-    """Make a matrix W so that W Wᵀ is the inverse; directions of no variance count nothing."""
-    value, vector = np.linalg.eigh(covariance)
-    kept = value > 1e-8 * value.max(initial=0.0)
-    return np.asarray(vector[:, kept] / np.sqrt(value[kept]))
