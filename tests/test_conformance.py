@@ -158,6 +158,12 @@ class RefusesWithoutRemedy(Shuffle):
         raise MethodError("there are few donors", "")
 
 
+class OrderDecides(PositionKeyed):
+    """Says that rows depend on each other, and lets their order matter too."""
+
+    rowwise = False
+
+
 @pytest.mark.parametrize(
     ("fault", "check"),
     [
@@ -170,6 +176,7 @@ class RefusesWithoutRemedy(Shuffle):
         (Median, testing.same_seed_same_draws),
         (WritesWeights, testing.training_arrays_are_left_alone),
         (PositionKeyed, testing.row_order_does_not_matter),
+        (OrderDecides, testing.chunks_do_not_matter),
         (NamesOtherDonors, testing.donors_are_told_as_drawn),
         (InvertsCovariance, testing.degenerate_targets),
         (RefusesWithoutRemedy, testing.few_donors),

@@ -207,16 +207,17 @@ def fit(fusion: Fusion, method: Method, implicate: int, seed: int) -> Method:
 
 
 def draw_into(out: FloatArray, fitted: Method, X: Table, rng: RowRandom, pool: ThreadPoolExecutor) -> dict[str, Any]:
-    """Draw for all rows, chunk by chunk, into an array of shape (rows, targets).
+    """Draw for all rows, chunk by chunk or all at once, into an array of shape (rows, targets).
 
     Returns
     -------
     dict
         How often donors are used, see `_donor_use`; empty where rows do not come from one donor each.
     """
+    size = CHUNK if fitted.rowwise else max(1, len(X))
 
     def one(start: int) -> tuple[npt.NDArray[np.int64], int] | None:
-        rows = slice(start, start + CHUNK)
+        rows = slice(start, start + size)
         if not (isinstance(fitted, DonorMethod) and fitted.whole):
             out[rows] = fitted.draw(X.take(rows), rng.take(rows))
             return None
@@ -224,7 +225,7 @@ def draw_into(out: FloatArray, fitted: Method, X: Table, rng: RowRandom, pool: T
         out[rows] = fitted.bundles[donor]
         return np.bincount(donor, minlength=len(fitted.bundles)), int(fell_back.sum())
 
-    parts = [part for part in pool.map(one, range(0, len(X), CHUNK)) if part is not None]
+    parts = [part for part in pool.map(one, range(0, len(X), size)) if part is not None]
     return _donor_use(sum(uses for uses, _ in parts), sum(count for _, count in parts)) if parts else {}
 
 

@@ -30,6 +30,8 @@ SAME = 1e-9
 MANY = 8.0
 #: Shift of points, as a share of their range, that settles ties; candidates beyond those asked for.
 SHIFT, SPARE = 1e-6, 8
+#: Rows whose neighbours are held at a time where only their donors' use is asked.
+ROWS = 4_000
 #: Setting for as many neighbours as the square root of the number of donors.
 ROOT = "root"
 #: Most entries of a block of distances that is held at a time.
@@ -140,17 +142,35 @@ class Donors:
         donor, fell_back
             int64 and bool, shape (rows,): the donor, and where none had the class, or none was within the radius.
         """
-        out, fell_back = np.empty(len(at), dtype=np.int64), ~np.isin(cell, self.cells)
-        known = np.where(np.isin(cell, list(self.pools)), cell, -1)
-        for key in np.unique(known):
-            rows = np.flatnonzero(known == key)
-            pool = self.pools.get(int(key), self.everyone)
+        out, fell_back = np.empty(len(at), dtype=np.int64), self.lacks(cell)
+        for rows, pool in self._by_class(cell):
             if radius is None:
                 out[rows] = pool.nearest(at[rows], within[rows], _how_many(count, len(pool.order)))
             else:
                 out[rows], some = pool.around(at[rows], within[rows], radius)
                 fell_back[rows] |= ~some
         return out, fell_back
+
+    def lacks(self, cell: IntArray) -> npt.NDArray[np.bool_]:
+        """Say for which rows no donor has their class, shape (rows,)."""
+        return ~np.isin(cell, self.cells)
+
+    def uses(
+        self, at: FloatArray, cell: IntArray, count: int | float | str
+    ) -> Iterator[tuple[IntArray, FloatArray, IntArray, FloatArray]]:
+        """Say class by class how often `draw` would use each donor on average.
+
+        Parameters as for `draw`. Yields rows, how far off the last of each one's neighbours stands, donors, and how
+        often these rows would use each of these donors, which sums to the number of rows.
+        """
+        for rows, pool in self._by_class(cell):
+            reach, uses = pool.uses(at[rows], _how_many(count, len(pool.order)))
+            yield rows, reach, pool.order, uses
+
+    def _by_class(self, cell: IntArray) -> Iterator[tuple[IntArray, _Pool]]:
+        known = np.where(np.isin(cell, list(self.pools)), cell, -1)
+        for key in np.unique(known):
+            yield np.flatnonzero(known == key), self.pools.get(int(key), self.everyone)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what they are made of."""
@@ -193,13 +213,33 @@ class _Pool:
         """Draw among the `count` nearest and those as near as the last of them."""
         if not len(at):
             return np.zeros(0, dtype=np.int64)
+        point, mass, _ = self._among(at, count)
+        place, rest = _pick(mass, within)
+        return self._at(point[np.arange(len(at)), place], rest)
+
+    def uses(self, at: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
+        """Say how far each row's neighbours reach, and how often `nearest` would use each of `order` on average."""
+        from joblib import Parallel, delayed
+
+        def of(part: FloatArray) -> tuple[FloatArray, FloatArray]:
+            point, mass, reach = self._among(part, count)
+            share = mass / mass.sum(axis=1)[:, None]
+            uses = np.bincount(point.ravel(), weights=share.ravel(), minlength=len(self.points)).astype(np.float64)
+            return reach, uses
+
+        parts = Parallel()(delayed(of)(at[start : start + ROWS]) for start in range(0, len(at), ROWS))
+        total = np.sum([uses for _, uses in parts], axis=0)  # in their order, whoever made them
+        each = np.repeat(total / self.mass, self.size) * np.diff(self.running)
+        return np.concatenate([reach for reach, _ in parts]), np.asarray(each)
+
+    def _among(self, at: FloatArray, count: int) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Find the points near each row, the mass of those that its donor is drawn among, and how far they reach."""
         rows = np.arange(len(at))
         distance, point = self._search(at, min(count + SPARE, len(self.points)))
         size = np.cumsum(self.size[point], axis=1)
         last = np.minimum((size < count).sum(axis=1), point.shape[1] - 1)  # the first point with enough before it
         edge = distance[rows, last] * (1 + SAME) + SAME
-        place, rest = _pick(np.where(distance <= edge[:, None], self.mass[point], 0.0), within)
-        return self._at(point[rows, place], rest)
+        return point, np.where(distance <= edge[:, None], self.mass[point], 0.0), edge
 
     def _search(self, at: FloatArray, near: int) -> tuple[FloatArray, IntArray]:
         """Find the nearest points, nearest first: distances and points, shape (rows, near)."""

@@ -58,6 +58,9 @@ class Method(ABC):
     uses_weights: ClassVar[bool]
     #: Whether it looks at the predictors at all.
     uses_predictors: ClassVar[bool] = True
+    #: Whether a row's draw depends on the row alone, however many others are drawn with it. False for a method
+    #: that shares donors out among all rows: `impute` then draws all in one call. Their order never matters.
+    rowwise: ClassVar[bool] = True
     #: Kinds of targets that it can draw.
     kinds: ClassVar[frozenset[Kind]] = ALL_KINDS
     #: Optional packages that it needs.

@@ -70,13 +70,15 @@ def same_seed_same_draws(method: type[Method]) -> None:
 
 
 def chunks_do_not_matter(method: type[Method]) -> None:
-    """Check that drawing rows one by one, or all at once, gives the same values."""
+    """Check that drawing rows one by one, or all at once, gives the same values; if not declared, in any order."""
     fusion = example_fusion(example_donor(300), example_receiver(50), method)
     training = fusion.training(1)
     fitted = made(method).fit(training.X, training.Y, training.weight, generator(0, 1, "fit"))
     rng = RowRandom(0, 1, fusion.receiver_keys)
     whole = fitted.draw(fusion.receivers, rng)
-    for row in range(50):
+    mixed = np.random.default_rng(2).permutation(50)
+    assert np.array_equal(fitted.draw(fusion.receivers.take(mixed), rng.take(mixed)), whole[mixed]), "order matters"
+    for row in range(50 if method.rowwise else 0):
         part = slice(row, row + 1)
         single = fitted.draw(fusion.receivers.take(part), rng.take(part))
         assert np.array_equal(single, whole[part]), f"row {row} differs when it is drawn alone"
@@ -255,6 +257,7 @@ def facts_are_declared(method: type[Method]) -> None:
         "kinds",
         "requires",
         "valid",
+        "rowwise",
     ):
         assert getattr(method, fact, None) is not None, f"{fact} is not declared"
 
