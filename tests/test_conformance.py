@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from microimpute import testing
+from microimpute import checks, testing
+from microimpute.errors import MethodError
 from microimpute.methods.base import methods
 from microimpute.methods.shuffle import Shuffle
 from microimpute.testing import CHECKS
@@ -65,6 +66,104 @@ class PositionKeyed(Shuffle):
         return self.bundles[(np.arange(len(X)) * 7 + int(rng.seed) + rng.implicate) % len(self.bundles)]
 
 
+class ClassesAlike(Shuffle):
+    """Every level of a class equally often."""
+
+    def draw(self, X, rng):
+        out = super().draw(X, rng)
+        for place, variable in enumerate(self.targets):
+            if variable.kind.is_class:
+                out[:, place] = np.floor(rng.uniform(variable.name) * len(variable.levels))
+        return out
+
+
+class InvertsCovariance(Shuffle):
+    """Needs more donors than targets, and variation in each."""
+
+    def fit(self, X, Y, weight, rng):
+        np.linalg.cholesky(np.atleast_2d(np.cov(Y.values, rowvar=False)))
+        return super().fit(X, Y, weight, rng)
+
+
+class CodesInBytes(Shuffle):
+    """Keeps the codes of classes in eight bits."""
+
+    def fit(self, X, Y, weight, rng):
+        super().fit(X, Y, weight, rng)
+        small = self.bundles.astype(np.int64).astype(np.int8)
+        self.bundles = np.where([v.kind.is_class for v in Y.variables], small, Y.values)
+        return self
+
+
+class DividesBySpread(Shuffle):
+    """The nearest donor by standardised predictors, a spread of zero among them."""
+
+    def fit(self, X, Y, weight, rng):
+        self.at, self.spread = X.values, X.values.std(axis=0)
+        return super().fit(X, Y, weight, rng)
+
+    def draw(self, X, rng):
+        with np.errstate(all="ignore"):
+            far = (((X.values[:, None] - self.at) / self.spread) ** 2).sum(axis=2)
+        return self.bundles[np.argmin(far, axis=1)]
+
+
+class Extrapolates(Shuffle):
+    """Amounts in proportion to the first predictor."""
+
+    def draw(self, X, rng):
+        out = super().draw(X, rng)
+        return np.where([v.kind.is_class for v in self.targets], out, out * np.abs(X.values[:, :1]) / 1e4)
+
+
+class NegativeAmounts(Shuffle):
+    """A normal residual on amounts that are never negative."""
+
+    def draw(self, X, rng):
+        out = super().draw(X, rng)
+        noise = 10 * (rng.uniform("noise")[:, None] - 0.5)
+        return np.where([v.kind.is_class for v in self.targets], out, out + noise)
+
+
+class SquaresWeights(Shuffle):
+    """Weights that count in what is learnt and again in what is drawn."""
+
+    def fit(self, X, Y, weight, rng):
+        return super().fit(X, Y, weight**2, rng)
+
+
+class PassesGaps(Shuffle):
+    """No amount where a predictor is missing."""
+
+    def draw(self, X, rng):
+        out = super().draw(X, rng)
+        gaps = np.zeros(len(X), dtype=bool)
+        for variable, values in zip(X.variables, X.values.T, strict=True):
+            gaps |= (values == 1) & variable.name.endswith(" missing")
+        out[gaps, 0] = np.nan
+        return out
+
+
+class NamesOtherDonors(Shuffle):
+    """Keeps only donors with a weight and counts places among those."""
+
+    def fit(self, X, Y, weight, rng):
+        super().fit(X, Y, weight, rng)
+        self.bundles, self.cumulative = self.bundles[1:], self.cumulative[1:]
+        return self
+
+
+class RefusesWithoutRemedy(Shuffle):
+    def fit(self, X, Y, weight, rng):
+        raise MethodError("there are few donors", "")
+
+
+class OrderDecides(PositionKeyed):
+    """Says that rows depend on each other, and lets their order matter too."""
+
+    rowwise = False
+
+
 @pytest.mark.parametrize(
     ("fault", "check"),
     [
@@ -77,9 +176,46 @@ class PositionKeyed(Shuffle):
         (Median, testing.same_seed_same_draws),
         (WritesWeights, testing.training_arrays_are_left_alone),
         (PositionKeyed, testing.row_order_does_not_matter),
+        (OrderDecides, testing.chunks_do_not_matter),
+        (NamesOtherDonors, testing.donors_are_told_as_drawn),
+        (InvertsCovariance, testing.degenerate_targets),
+        (RefusesWithoutRemedy, testing.few_donors),
+        (NegativeAmounts, testing.few_donors),
+        (ClassesAlike, testing.a_category_with_one_donor),
+        (InvertsCovariance, testing.more_targets_than_donors),
+        (CodesInBytes, testing.two_hundred_levels),
+        (ClassesAlike, testing.two_hundred_levels),
+        (DividesBySpread, testing.same_predictor_for_all_donors),
+        (Extrapolates, testing.receivers_far_from_donors),
+        (IgnoresWeights, testing.extreme_weights),
+        (SquaresWeights, testing.extreme_weights),
+        (PassesGaps, testing.gaps_in_predictors),
     ],
     ids=lambda x: x.__name__,
 )
 def test_the_suite_catches_faults(fault, check):
     with pytest.raises((AssertionError, ValueError)):
         check(fault)
+
+
+@pytest.mark.parametrize(
+    ("asked", "check"),
+    [
+        ("overlap", testing.receivers_far_from_donors),
+        ("target_values", testing.infinite_and_missing_values),
+        ("target_values", testing.all_missing_target),
+        ("infinite", testing.infinite_and_missing_values),
+    ],
+)
+def test_the_suite_notices_that_fusion_stops_asking(monkeypatch, asked, check):
+    monkeypatch.setattr(checks, asked, lambda *given: ())
+    with pytest.raises((AssertionError, ValueError, RuntimeWarning)):
+        check(Shuffle)
+
+
+def test_a_refusal_that_says_what_to_do_is_accepted():
+    class Refuses(Shuffle):
+        def fit(self, X, Y, weight, rng):
+            raise MethodError("there are few donors", "Choose another method.")
+
+    testing.few_donors(Refuses)

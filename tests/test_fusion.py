@@ -177,3 +177,23 @@ def test_kinds_of_the_call_go_before_the_donors_and_those_before_the_receivers()
     right = Survey(frame[[*"abc"]], kinds=dict.fromkeys("abc", "categorical"))
     variables = Fusion(left, right, targets=["y"], kinds={"a": "count"}).variables
     assert [variables[c].kind.value for c in "abc"] == ["count", "ordinal", "categorical"]
+
+
+def test_receivers_beyond_the_donors_are_counted_without_telling_the_donors_range():
+    left = donor(x=[1.0, 2.0, 3.0, 4.0, 99.0], w=[1.0, 1.0, 1.0, 1.0, 0.0])  # the last is never drawn
+    fusion = fuse(left, {"x": [0.5, 1.0, 2.5, 4.0, 4.5, 5.0, NAN]})
+    text = (
+        "x is below all donors' in 1 and above all donors' in 2 receiver rows; "
+        "no donor is like them, and the method decides what they get."
+    )
+    assert told(fusion, "x is below") == [(text, 3, True)]  # three of seven: a warning
+
+
+@pytest.mark.parametrize(("value", "warned"), [(4.5, False), (7.5, True), (-2.5, True), (-1.9, False)])
+def test_few_receivers_beyond_the_donors_are_a_warning_only_if_they_are_far(value, warned):
+    fusion = fuse(donor(x=[1.0, 2.0, 3.0, 4.0, 4.0]), {"x": [2.0] * 200 + [value]})
+    assert [n[1:] for n in told(fusion, "x is below")] == [(1, warned)]
+
+
+def test_receivers_within_the_donors_range_are_not_noted():
+    assert not told(fuse(donor(x=[1.0, 2.0, 3.0, 4.0, 4.0]), {"x": [1.0, 4.0, 2.2]}), "x is")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microimpute import Fusion, Imputations, MicroImputeError, Survey, impute
+from microimpute import Fusion, Imputations, MicroImputeError, Survey, impute, method
 from microimpute.drawing import resample
 from microimpute.testing import example_donor, example_receiver
 
@@ -205,3 +205,22 @@ def test_same_population_means_and_zeros_come_back():
             error = np.sqrt(np.sum(weight**2 * (truth - mean) ** 2)) / weight.sum()
             drawn = np.average(of(got.numbers(target)).mean(axis=0), weights=weight)
             assert abs(drawn - mean) < 2 * error, target
+
+
+def test_how_often_donors_are_used_is_told():
+    donor, receiver = example_donor(120).assign(number=np.arange(120.0)), example_receiver(300)
+    receiver["region"] = receiver["region"].where(receiver.index >= 30, "moon")
+    fusion = Fusion(Survey(donor, keys="id"), Survey(receiver, keys="id"), targets=["number"], predictors=["region"])
+    done = impute(fusion, method=method("nearest", {"neighbours": 5, "classes": ["region"]}), m=2)
+    for told, drawn in zip(done.manifest["donor_use"], done.numbers("number"), strict=True):
+        uses = np.bincount(drawn.astype(int))
+        assert told == {
+            "rows": 300,
+            "donors": 120,
+            "used": np.count_nonzero(uses),
+            "most_used": uses.max(),
+            "effective": round(300**2 / np.sum(uses**2), 1),
+            "fell_back": 30,
+        }
+    assert "donor_use" not in impute(fusion, method="regression", m=1).manifest
+    assert "donor_use" not in impute(fusion, method=method("pmm", {"univariate": True}), m=1).manifest

@@ -1,11 +1,12 @@
-"""Distances and constrained matching agree with StatMatch 1.4.3; matching one row at a time can't be constrained."""
+"""Distances and constrained matching agree with StatMatch 1.4.3; shares are rounded, capped and assigned."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from microimpute import matching
 from microimpute.errors import MethodError
-from microimpute.matching import constrained, gower, mahalanobis, rank_distance
+from microimpute.matching import allot, assign, capped, constrained, gower, mahalanobis, rank_distance
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,57 @@ def test_constrained(golden):
     donor = constrained(distance)
     assert len(set(donor)) == len(a)
     assert distance[np.arange(len(a)), donor].sum() == golden["sm_nnd_constrained"]["dist"].sum() == 16
+
+
+def test_assignment_of_places(golden):
+    a, b = golden["sm_A"], golden["sm_B"]
+    total = 0.0
+    for sex in np.unique(column(a, "sex")):
+        x, y = (column(t, "age")[column(t, "sex") == sex][:, None] for t in (a, b))
+        place = assign(x, y, 1)
+        assert len(set(place)) == len(x)
+        total += np.abs(x - y[place]).sum()
+    assert total == golden["sm_nnd_constrained"]["dist"].sum()
+
+
+@pytest.mark.parametrize("power", [1, 2, np.inf])
+def test_assignment_part_by_part_is_nearly_the_best(monkeypatch, power):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(300, 3)), rng.normal(size=(390, 3))
+
+    def total(place):
+        assert len(set(place)) == 300
+        return np.linalg.norm(x - y[place], ord=power, axis=1).sum()
+
+    best = total(assign(x, y, power))
+    monkeypatch.setattr(matching, "BLOCK", 50)
+    parts = total(assign(x, y, power))
+    assert best < parts < 1.45 * best  # in any order: about 3 times as much
+    full = assign(x, y[:300], power)
+    assert np.array_equal(np.sort(full), np.arange(300))
+
+
+def test_within_reach_chance_decides():
+    x, y = np.zeros((1, 1)), np.array([[0.1], [0.2], [0.3], [5.0]])
+    got = [assign(x, y, 1, np.array([0.25]), seed)[0] for seed in range(200)]
+    assert set(got) == {0, 1}
+    assert np.mean(got) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(200))
+
+
+def test_uses_are_rounded_without_favour():
+    uses = np.array([0.25, 2.5, 0.0, 3.25, 1e-9, 4.0 - 1e-9])
+    drawn = np.array([allot(uses, (i + 0.5) / 1000) for i in range(1000)])
+    assert (drawn.sum(axis=1) == 10).all()
+    assert (np.abs(drawn - uses) < 1).all()
+    assert drawn.mean(axis=0) == pytest.approx(uses, abs=0.002)
+
+
+def test_what_is_over_the_cap_goes_to_others():
+    held = capped(np.array([6.0, 1.0, 1.0, 0.0]), 3, np.ones(4))
+    assert held == pytest.approx([3, 2.5, 2.5, 0])
+    full = capped(np.array([6.0, 2.0, 0.0, 0.0]), 3, np.array([1.0, 1.0, 1.0, 3.0]))
+    assert full == pytest.approx([3, 3, 0.5, 1.5])  # the unused by their weight
+    assert capped(np.array([8.0, 0.0]), 4, np.ones(2)) == pytest.approx([4, 4])
 
 
 def test_donors_are_used_at_most_so_often():

@@ -22,6 +22,9 @@ FloatArray = npt.NDArray[np.float64]
 #: With more rows than this, whole numbers that never repeat are taken for a key.
 MANY = 20
 
+#: Receivers outside the donors' range are a warning if they are more than this share, or any is far outside.
+BEYOND = 0.01
+
 #: Usual names of weights; a predictor with such a name is pointed out.
 WEIGHT_NAMES = frozenset(
     ("weight", "weights", "wgt", "wt", "pweight", "finlwt21", "fnlwgt", "asecwt", "asecwth", "marsupwt")
@@ -221,10 +224,25 @@ def target_values(name: str, values: FloatArray) -> None:
             )
 
 
-def overlap(variable: Variable, receiver: FloatArray) -> tuple[Note, ...]:
-    """Check that a class predictor's levels meet; count receivers at levels that no donor has."""
+def overlap(variable: Variable, donor: FloatArray, receiver: FloatArray, weight: FloatArray) -> tuple[Note, ...]:
+    """Count the receivers that no donor is like in one predictor: levels unseen, amounts beyond the donors'.
+
+    Parameters
+    ----------
+    variable
+        The predictor.
+    donor, receiver
+        Its values, NaN where missing, shape (rows,) of each side.
+    weight
+        The donor's weights, shape (donor rows,): donors of no weight are like nobody.
+
+    Raises
+    ------
+    FusionError
+        If a class has no level in common.
+    """
     if not variable.kind.is_class:
-        return ()
+        return _beyond(variable.name, donor[(weight > 0) & ~np.isnan(donor)], receiver)
     present = receiver[~np.isnan(receiver)]
     unseen = int((present < 0).sum())
     if len(present) and unseen == len(present):
@@ -237,6 +255,22 @@ def overlap(variable: Variable, receiver: FloatArray) -> tuple[Note, ...]:
         return ()
     text = f"{variable.name} has a level that no donor has in {unseen:,} receiver rows; drawn as of no level."
     return (Note(text, unseen, warning=True),)
+
+
+def _beyond(name: str, donor: FloatArray, receiver: FloatArray) -> tuple[Note, ...]:
+    """Count receivers outside the donors' range; the range is not told, as its ends are single donors."""
+    if not len(donor):
+        return ()
+    least, most = donor.min(), donor.max()
+    below, above = int((receiver < least).sum()), int((receiver > most).sum())
+    if not below + above:
+        return ()
+    far = bool((receiver < least - (most - least)).any() or (receiver > most + (most - least)).any())
+    text = (
+        f"{name} is below all donors' in {below:,} and above all donors' in {above:,} receiver rows; "
+        "no donor is like them, and the method decides what they get."
+    )
+    return (Note(text, below + above, warning=far or below + above > BEYOND * len(receiver)),)
 
 
 def infinite(name: str, values: FloatArray, side: str) -> None:

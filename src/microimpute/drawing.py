@@ -18,7 +18,7 @@ from microimpute.fusion import Fusion
 from microimpute.imputations import Imputations
 from microimpute.keyed import Keys, RowRandom, generator
 from microimpute.kinds import Kind, Table, decode
-from microimpute.methods.base import Method
+from microimpute.methods.base import DonorMethod, Method
 from microimpute.methods.base import method as method_named
 from microimpute.rules import Rule
 from microimpute.survey import Survey
@@ -92,15 +92,17 @@ def impute(
     tell = progress or (lambda step, share: None)
     drawn = np.empty((m, len(ready.receivers), len(ready.targets)))
     learnt: list[dict[str, Any]] = []
+    uses: list[dict[str, Any]] = []
     with _Workers(workers) as pool:
         for i in range(1, m + 1):
             tell(f"implicate {i} of {m}: learning", (i - 1) / m)
             fitted = fit(ready, chosen, i, seed)
             learnt.append(fitted.learnt())
             tell(f"implicate {i} of {m}: drawing", (i - 0.5) / m)
-            draw_into(drawn[i - 1], fitted, ready.receivers, RowRandom(seed, i, ready.receiver_keys), pool)
+            use = draw_into(drawn[i - 1], fitted, ready.receivers, RowRandom(seed, i, ready.receiver_keys), pool)
+            uses += [use] if use else []
     tell("drawn", 1.0)
-    return _collect(ready, chosen, drawn, seed, learnt)
+    return _collect(ready, chosen, drawn, seed, learnt=learnt, donor_use=uses)
 
 
 def _fusion(
@@ -204,19 +206,51 @@ def fit(fusion: Fusion, method: Method, implicate: int, seed: int) -> Method:
     return method.fresh().fit(training.X, training.Y, weight, generator(seed, implicate, "fit"))
 
 
-def draw_into(out: FloatArray, fitted: Method, X: Table, rng: RowRandom, pool: ThreadPoolExecutor) -> None:
-    """Draw for all rows, chunk by chunk, into an array of shape (rows, targets)."""
+def draw_into(out: FloatArray, fitted: Method, X: Table, rng: RowRandom, pool: ThreadPoolExecutor) -> dict[str, Any]:
+    """Draw for all rows, chunk by chunk or all at once, into an array of shape (rows, targets).
 
-    def one(start: int) -> None:
-        rows = slice(start, start + CHUNK)
-        out[rows] = fitted.draw(X.take(rows), rng.take(rows))
+    Returns
+    -------
+    dict
+        How often donors are used, see `_donor_use`; empty where rows do not come from one donor each.
+    """
+    size = CHUNK if fitted.rowwise else max(1, len(X))
 
-    list(pool.map(one, range(0, len(X), CHUNK)))
+    def one(start: int) -> tuple[npt.NDArray[np.int64], int] | None:
+        rows = slice(start, start + size)
+        if not (isinstance(fitted, DonorMethod) and fitted.whole):
+            out[rows] = fitted.draw(X.take(rows), rng.take(rows))
+            return None
+        donor, fell_back = fitted.choose(X.take(rows), rng.take(rows))
+        out[rows] = fitted.bundles[donor]
+        return np.bincount(donor, minlength=len(fitted.bundles)), int(fell_back.sum())
+
+    parts = [part for part in pool.map(one, range(0, len(X), size)) if part is not None]
+    return _donor_use(sum(uses for uses, _ in parts), sum(count for _, count in parts)) if parts else {}
 
 
-def _collect(
-    fusion: Fusion, method: Method, drawn: FloatArray, seed: int, learnt: Sequence[Mapping[str, Any]]
-) -> Imputations:
+def _donor_use(uses: Any, fell_back: int) -> dict[str, Any]:
+    """Sum up how often each donor is used, shape (donors,).
+
+    Returns
+    -------
+    dict
+        ``rows`` drawn for, ``donors`` there are, donors ``used`` at all, uses of the ``most_used`` one, and the
+        ``effective`` number of donors, (Σu)² / Σu²: as many, used equally, would carry as much (Kish 1965); and
+        the rows that ``fell_back`` on donors from outside their donor class.
+    """
+    total = int(uses.sum())
+    return {
+        "rows": total,
+        "donors": len(uses),
+        "used": int((uses > 0).sum()),
+        "most_used": int(uses.max()),
+        "effective": round(total**2 / float(np.sum(uses.astype(np.float64) ** 2)), 1),
+        "fell_back": fell_back,
+    }
+
+
+def _collect(fusion: Fusion, method: Method, drawn: FloatArray, seed: int, **said: Any) -> Imputations:
     backend = fusion.receiver.frame.implementation
     amounts = [t for t in fusion.targets if not fusion.variables[t].kind.is_class]
     values: dict[str, list[Series]] = {c: [] for c in (*fusion.targets, *fusion.derived)}
@@ -230,5 +264,5 @@ def _collect(
             values[target].append(decode(columns[target], fusion.variables[target], backend))
         for total, amount in totals.items():
             values[total].append(make_series(total, amount, nw.Float64, backend))
-    manifest = manifest_file.describe_run(fusion, method, m=len(drawn), seed=seed, broken=broken, learnt=learnt)
+    manifest = manifest_file.describe_run(fusion, method, m=len(drawn), seed=seed, broken=broken, **said)
     return Imputations(fusion.receiver, tuple(values), {c: tuple(s) for c, s in values.items()}, manifest)

@@ -229,6 +229,7 @@ class Fusion:
     def _encode_predictors(self, variables: Mapping[str, Variable]) -> tuple[Table, Table, list[Note]]:
         out: list[tuple[Variable, FloatArray, FloatArray]] = []
         notes: list[Note] = []
+        weight = self.donor.weights()
         for name in self.predictors:
             variable = variables[name]
             ours, theirs = (
@@ -237,8 +238,8 @@ class Fusion:
             )
             checks.infinite(name, ours, "donor")
             checks.infinite(name, theirs, "receiver")
-            notes += checks.overlap(variable, theirs)
-            columns, told = fill(variable, ours, theirs, self.donor.weights(), self.predictors)
+            notes += checks.overlap(variable, ours, theirs, weight)
+            columns, told = fill(variable, ours, theirs, weight, self.predictors)
             out += columns
             notes += told
         kept = tuple(v for v, _, _ in out)

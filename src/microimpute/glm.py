@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cholesky, solve_triangular
 
-__all__ = ["count", "effective", "logit", "normal", "normals"]
+__all__ = ["FREE", "START", "bettered", "count", "effective", "logit", "normal", "normals", "spectrum"]
 
 FloatArray = npt.NDArray[np.float64]
 Source = np.random.Generator | None
@@ -108,7 +108,7 @@ class _Design:
     def of(cls, X: FloatArray, weight: FloatArray) -> Self:
         w = effective(weight)
         gram = X.T @ (X * w[:, None])
-        return cls(X, w, gram, *_spectrum(gram))
+        return cls(X, w, gram, *spectrum(gram))
 
     def estimate(self, y: FloatArray, least: float) -> tuple[FloatArray, FloatArray, float, float]:
         """Return coefficients, the root of their precision, degrees of freedom, and the sum of squares left."""
@@ -121,21 +121,21 @@ class _Design:
             decided = float(np.sum(values / (values + ridge)))
             rest = max(squares - float(np.sum(slopes * (2 * turned - values * slopes))), 0.0)
             variance = rest / max(total - 1 - decided, 1.0)
-            ridge = _better(ridge, least, decided, float(np.sum(slopes**2)) / max(variance, TINY))
+            ridge = bettered(ridge, least, decided, float(np.sum(slopes**2)) / max(variance, TINY))
         root = cholesky(gram + np.diag(_precision(self.X.shape[1], ridge)))
         beta = _solve(root, moment)
         rest = float(np.sum(w * (y - self.X @ beta) ** 2))
         return beta, root, max(total - 1 - float(np.sum(values / (values + ridge))), 1.0), rest
 
 
-def _spectrum(gram: FloatArray) -> tuple[FloatArray, FloatArray]:
+def spectrum(gram: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return eigenvalues and vectors of what the data say of the slopes, the constant taken out."""
     slopes = gram[1:, 1:] - np.outer(gram[0, 1:], gram[0, 1:]) / gram[0, 0]
     values, vectors = np.linalg.eigh(slopes)
     return np.maximum(values, 0.0), vectors
 
 
-def _better(ridge: float, least: float, decided: float, size: float) -> float:
+def bettered(ridge: float, least: float, decided: float, size: float) -> float:
     """Return the ridge that the slopes' size asks for: how many of them the data decide, over their squares."""
     if decided < TINY:
         return ridge
@@ -163,8 +163,8 @@ def logit(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: S
         beta = _fitted(model.set_params(C=1 / ridge), X, y, w)
         chance = 1 / (1 + np.exp(-(X @ beta)))
         gram = X.T @ (X * (w * chance * (1 - chance))[:, None])
-        used, values = ridge, _spectrum(gram)[0]
-        ridge = _better(ridge, WIDER * least, float(np.sum(values / (values + ridge))), float(beta[1:] @ beta[1:]))
+        used, values = ridge, spectrum(gram)[0]
+        ridge = bettered(ridge, WIDER * least, float(np.sum(values / (values + ridge))), float(beta[1:] @ beta[1:]))
         if abs(np.log(ridge / used)) < ENOUGH:
             break
     return _near(beta, gram, used, rng)
@@ -190,8 +190,8 @@ def count(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: S
     for _ in range(ROUNDS):
         beta = _fitted(model.set_params(alpha=ridge / w.sum()), X, y, w)
         mean = np.exp(np.minimum(X @ beta, HIGHEST))
-        used, values = ridge, _spectrum(X.T @ (X * (w * mean)[:, None]))[0]
-        ridge = _better(ridge, WIDER * least, float(np.sum(values / (values + ridge))), float(beta[1:] @ beta[1:]))
+        used, values = ridge, spectrum(X.T @ (X * (w * mean)[:, None]))[0]
+        ridge = bettered(ridge, WIDER * least, float(np.sum(values / (values + ridge))), float(beta[1:] @ beta[1:]))
         if abs(np.log(ridge / used)) < ENOUGH:
             break
     # each squared residual gives an estimate of a; weighting by 1 / (1 + aμ)² keeps large counts from deciding

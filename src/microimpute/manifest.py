@@ -77,12 +77,15 @@ def describe_run(
     seed: int,
     broken: Mapping[str, int],
     learnt: Sequence[Mapping[str, Any]] = (),
+    donor_use: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Say in plain values what was done: the part of a manifest that does not speak of files.
 
-    `learnt` is what each implicate's fit has to say (see `Method.learnt`); left out if that is nothing.
+    `learnt` is what each implicate's fit has to say (see `Method.learnt`), `donor_use` how often each implicate's
+    draws use donors, where rows come from one donor each; both are left out if that is nothing.
     """
-    return {
+    told = {"donor_use": [dict(use) for use in donor_use]} if donor_use else {}
+    return told | {
         "method": {
             "name": method.name,
             "settings": method.settings,

@@ -8,85 +8,26 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
 
 from microimpute import glm
+from microimpute.amounts import Amount, Bounds
+from microimpute.counts import COUNTABLE, Counts
 from microimpute.errors import MethodError
 from microimpute.kinds import Kind, Variable
-from microimpute.transforms import Inputs, Scale, take
+from microimpute.quantiles import QuantileAmount
+from microimpute.transforms import Inputs, take
 
-__all__ = ["Amount", "Classes", "Counts", "Model", "Regimes", "fit", "from_state"]
+__all__ = ["Amount", "AmountFit", "Classes", "Counts", "Model", "Regimes", "fit", "from_state"]
 
 FloatArray = npt.NDArray[np.float64]
 Arrays = dict[str, npt.NDArray[Any]]
 Uniform = Callable[[str], FloatArray]
 Source = np.random.Generator | None
+#: Fits another model of amounts than `Amount` from X, y, weight and ridge.
+AmountFit = Callable[[FloatArray, FloatArray, FloatArray, float], QuantileAmount]
 
-#: Points at which the draws' own distribution on the normal scale is kept.
-GRID = 201
-#: Most donors whose predictions make that distribution.
-MOST = 2_000
-
-
-@dataclass(frozen=True)
-class Amount:
-    """A normal regression on the target's own `Scale`.
-
-    On normal scores the draws for the donors themselves need not be standard normal. Their distribution under
-    the estimates (not under the drawn parameters, whose spread has to stay) says each draw's rank, so that the
-    donors' weighted distribution comes back.
-    """
-
-    scale: Scale
-    beta: FloatArray
-    sigma: float
-    scores: FloatArray
-    ranks: FloatArray
-
-    @classmethod
-    def fit(cls, X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source) -> Self:
-        """Learn from donors with some weight."""
-        scale = Scale.fit(y, weight, exact=True)
-        z = scale.scores(y)
-        beta, sigma = glm.normal(X, z, weight, ridge, None)
-        nothing = np.zeros(0)
-        grid, ranks = (nothing, nothing) if scale.straight else _margin(X @ beta, weight, sigma)
-        if rng is not None:
-            beta, sigma = glm.normal(X, z, weight, ridge, rng)
-        return cls(scale, beta, sigma, grid, ranks)
-
-    def draw(self, inputs: Inputs, uniform: Uniform) -> FloatArray:
-        """Draw for each row."""
-        z = inputs.predict(self.beta) + self.sigma * ndtri(uniform("amount"))
-        rank = None if self.scale.straight else np.interp(z, self.scores, self.ranks)
-        return self.scale.amounts(z, rank)
-
-    def state(self, prefix: str) -> Arrays:
-        """Return its arrays, each name with a prefix."""
-        arrays = {f"{prefix}{n}": getattr(self, n) for n in ("beta", "scores", "ranks")}
-        return arrays | {f"{prefix}sigma": np.array([self.sigma])} | self.scale.state(f"{prefix}scale.")
-
-    @classmethod
-    def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str, width: int) -> Self:
-        """Rebuild from `state`, checking it."""
-        beta, sigma, scores, ranks = (take(arrays, f"{prefix}{n}", 1) for n in ("beta", "sigma", "scores", "ranks"))
-        scale = Scale.from_state(arrays, f"{prefix}scale.")
-        _check(len(beta) == width and len(sigma) == 1 and len(scores) == len(ranks))
-        _check(scale.straight or len(scores) > 0)
-        return cls(scale, beta, float(sigma[0]), scores, ranks)
-
-
-def _margin(mean: FloatArray, weight: FloatArray, sigma: float) -> tuple[FloatArray, FloatArray]:
-    """Return the distribution of the donors' draws: points on the normal scale and their ranks."""
-    if len(mean) > MOST:  # predictions at even steps of the weight stand for all
-        order = np.argsort(mean, kind="stable")
-        share = np.cumsum(weight[order]) / weight.sum()
-        place = np.searchsorted(share, (np.arange(MOST) + 0.5) / MOST)
-        mean, weight = mean[order[np.minimum(place, len(mean) - 1)]], np.ones(MOST)
-    sigma = max(sigma, 1e-6)
-    grid = np.linspace(mean.min() - 4.5 * sigma, mean.max() + 4.5 * sigma, GRID)
-    chance = weight / weight.sum()
-    return grid, np.array([float(np.sum(chance * ndtr((g - mean) / sigma))) for g in grid])
+#: Fewest effective donors of an unordered class whose odds are regressed; least size of a share.
+FEW, TINY = 2.0, 1e-12
 
 
 @dataclass(frozen=True)
@@ -94,11 +35,18 @@ class Classes:
     """Logits in sequence: the first class or a later one, the second or a later one, and so on.
 
     For ordered classes the sequence is their order (the continuation-ratio model), for others from the most
-    to the least common. Any number of classes costs one small posterior each.
+    to the least common. Any number of classes costs one small posterior each. Unordered classes of fewer than
+    `FEW` effective donors come after the others at odds that are the same for all rows: hundreds of logits on
+    a handful of donors each would say nothing and take minutes.
     """
 
     codes: FloatArray
     beta: FloatArray
+
+    @property
+    def said(self) -> str:
+        """What it is, in a few words."""
+        return f"{len(self.beta)} {'logit' if len(self.beta) == 1 else 'logits in sequence'}"
 
     @classmethod
     def fit(
@@ -106,10 +54,14 @@ class Classes:
     ) -> Self:
         """Learn from donors with some weight."""
         codes, place = np.unique(y, return_inverse=True)
+        beta, common = np.zeros((len(codes) - 1, X.shape[1])), len(codes)
         if not ordered:
-            codes = codes[np.argsort(-np.bincount(place, weights=weight), kind="stable")]
-        beta = np.zeros((len(codes) - 1, X.shape[1]))
-        for number, code in enumerate(codes[:-1]):
+            donors: FloatArray = np.bincount(place, weights=glm.effective(weight)).astype(np.float64)
+            order = np.argsort(-donors, kind="stable")
+            codes, donors = codes[order], donors[order]
+            common = int((donors >= FEW).sum())
+            beta[common:, 0] = _constant_odds(donors[common:], rng)
+        for number, code in enumerate(codes[: min(common, len(codes) - 1)]):
             beta[number] = glm.logit(X, (y == code).astype(np.float64), weight, ridge, rng)
             later = y != code
             X, y, weight = X[later], y[later], weight[later]
@@ -136,24 +88,48 @@ class Classes:
         return cls(codes, beta)
 
 
+def _constant_odds(donors: FloatArray, rng: Source) -> FloatArray:
+    """Return the log-odds of each class against those after it; drawn, if asked, from their posterior."""
+    share = donors if rng is None else np.maximum(rng.gamma(donors), TINY)
+    later = np.cumsum(share[::-1])[::-1] - share
+    return np.asarray(np.log(share[:-1] / np.maximum(later[:-1], TINY)))
+
+
 @dataclass(frozen=True)
 class Regimes:
     """Zero, loss or gain by logits, then the amount within the regime."""
 
     sign: Classes
-    parts: dict[int, Amount]
+    parts: Mapping[int, Amount | QuantileAmount]
 
     @classmethod
-    def fit(cls, X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source) -> Self:
-        """Learn from donors with some weight."""
+    def fit(
+        cls,
+        X: FloatArray,
+        y: FloatArray,
+        weight: FloatArray,
+        ridge: float,
+        rng: Source,
+        amount: AmountFit | None = None,
+        bounds: Bounds | None = None,
+    ) -> Self:
+        """Learn from donors with some weight; bounds must hold all of them."""
         sign = np.sign(y)
         order = np.where(sign == 0, -2.0, sign)  # first whether there is anything, then whether it is a loss
         classes = Classes.fit(X, order, weight, ridge, rng, ordered=True)
-        parts = {
-            int(s): Amount.fit(X[sign == s], y[sign == s], weight[sign == s], ridge, rng)
-            for s in np.unique(sign[sign != 0])
-        }
+        rows = {int(s): sign == s for s in np.unique(sign[sign != 0])}
+        inside = dict.fromkeys((-1, 1), bounds)
+        if bounds is not None:  # a loss below zero, a gain above
+            inside = {-1: (bounds[0], min(bounds[1], 0.0)), 1: (max(bounds[0], 0.0), bounds[1])}
+        parts = {s: _fit_amount(X[r], y[r], weight[r], ridge, rng, amount, inside[s]) for s, r in rows.items()}
         return cls(classes, parts)
+
+    @property
+    def said(self) -> str:
+        """What it is, in a few words."""
+        return "; ".join(
+            [f"zero, loss or gain: {self.sign.said}"] + [f"{_REGIME[n]}: {p.said}" for n, p in self.parts.items()]
+        )
 
     def draw(self, inputs: Inputs, uniform: Uniform) -> FloatArray:
         """Draw for each row."""
@@ -177,7 +153,24 @@ class Regimes:
         sign = Classes.from_state(arrays, f"{prefix}sign.", width)
         _check(set(sign.codes) <= {-2.0, -1.0, 1.0})
         numbers = [int(c) for c in sign.codes if c != -2]
-        return cls(sign, {n: Amount.from_state(arrays, f"{prefix}{_REGIME[n]}.", width) for n in numbers})
+        return cls(sign, {n: _read_amount(arrays, f"{prefix}{_REGIME[n]}.", width) for n in numbers})
+
+
+def _fit_amount(
+    X: FloatArray,
+    y: FloatArray,
+    weight: FloatArray,
+    ridge: float,
+    rng: Source,
+    amount: AmountFit | None,
+    bounds: Bounds | None,
+) -> Amount | QuantileAmount:
+    return amount(X, y, weight, ridge) if amount else Amount.fit(X, y, weight, ridge, rng, bounds)
+
+
+def _read_amount(arrays: Mapping[str, npt.NDArray[Any]], prefix: str, width: int) -> Amount | QuantileAmount:
+    cls = QuantileAmount if f"{prefix}quantiles" in arrays else Amount
+    return cls.from_state(arrays, prefix, width)
 
 
 _REGIME = {-1: "loss", 1: "gain"}
@@ -187,56 +180,19 @@ def _among(uniform: Uniform, rows: npt.NDArray[np.int64]) -> Uniform:
     return lambda stream: uniform(stream)[rows]
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Poisson or negative binomial, never above the donors' largest count."""
-
-    beta: FloatArray
-    dispersion: float
-    most: float
-
-    @classmethod
-    def fit(cls, X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source) -> Self:
-        """Learn from donors with some weight."""
-        beta, dispersion = glm.count(X, y, weight, ridge, rng)
-        return cls(beta, dispersion, float(y.max()))
-
-    def draw(self, inputs: Inputs, uniform: Uniform) -> FloatArray:
-        """Draw for each row: the inverse distribution function, from term to term."""
-        mean = np.exp(np.minimum(inputs.predict(self.beta), glm.HIGHEST))
-        u, a = uniform("count"), self.dispersion
-        term = np.exp(-mean) if a == 0 else np.exp(-np.log1p(a * mean) / a)
-        out, below = np.zeros(len(u)), term.copy()
-        rows = np.flatnonzero((u > below) & (self.most > 0))
-        step = 0
-        while len(rows):  # at most as often as the donors' largest count
-            m = mean[rows]
-            term[rows] *= (m if a == 0 else m * (1 + a * step) / (1 + a * m)) / (step + 1)
-            below[rows] += term[rows]
-            step += 1
-            out[rows] = step
-            rows = rows[(u[rows] > below[rows]) & (step < self.most)]
-        return out
-
-    def state(self, prefix: str) -> Arrays:
-        """Return its arrays, each name with a prefix."""
-        return {f"{prefix}rate": self.beta, f"{prefix}count": np.array([self.dispersion, self.most])}
-
-    @classmethod
-    def from_state(cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str, width: int) -> Self:
-        """Rebuild from `state`, checking it."""
-        beta, (dispersion, most) = take(arrays, f"{prefix}rate", 1), take(arrays, f"{prefix}count", 1)
-        _check(len(beta) == width and dispersion >= 0 and 0 <= most <= COUNTABLE)
-        return cls(beta, float(dispersion), float(most))
+Model = Amount | QuantileAmount | Classes | Regimes | Counts
 
 
-Model = Amount | Classes | Regimes | Counts
-
-#: A target with larger counts is drawn as an amount.
-COUNTABLE = 300
-
-
-def fit(variable: Variable, X: FloatArray, y: FloatArray, weight: FloatArray, ridge: float, rng: Source) -> Model:
+def fit(
+    variable: Variable,
+    X: FloatArray,
+    y: FloatArray,
+    weight: FloatArray,
+    ridge: float,
+    rng: Source,
+    amount: AmountFit | None = None,
+    bounds: Bounds | None = None,
+) -> Model:
     """Fit the model that a target's kind asks for.
 
     Parameters
@@ -249,20 +205,30 @@ def fit(variable: Variable, X: FloatArray, y: FloatArray, weight: FloatArray, ri
         See `glm`.
     rng
         For parameters drawn from their posterior; None for estimates.
+    amount
+        What fits amounts, and counts too, instead of the normal and count models; always estimates.
+    bounds
+        Between which draws of an amount on its own scale, or of a count, may go beyond the donors' range.
     """
     if variable.kind.is_class:
         return Classes.fit(X, y, weight, ridge, rng, ordered=variable.kind is not Kind.CATEGORICAL)
     whole = (y >= 0).all() and (y == np.rint(y)).all() and y.max() <= COUNTABLE
-    if variable.kind is Kind.COUNT and whole:
-        return Counts.fit(X, y, weight, ridge, rng)
+    if variable.kind is Kind.COUNT and whole and amount is None:
+        return Counts.fit(X, y, weight, ridge, rng, bounds)
     if variable.kind is Kind.CONTINUOUS:
-        return Amount.fit(X, y, weight, ridge, rng)
-    return Regimes.fit(X, y, weight, ridge, rng)
+        return _fit_amount(X, y, weight, ridge, rng, amount, bounds)
+    return Regimes.fit(X, y, weight, ridge, rng, amount, bounds)
 
 
 def from_state(arrays: Mapping[str, npt.NDArray[Any]], prefix: str, width: int) -> Model:
     """Rebuild a model from its `state`; width is the number of coefficients that its regressions have."""
-    marks = {"codes": Classes, "sign.codes": Regimes, "rate": Counts, "beta": Amount}
+    marks = {
+        "codes": Classes,
+        "sign.codes": Regimes,
+        "rate": Counts,
+        "beta": Amount,
+        "quantiles": QuantileAmount,
+    }
     for mark, cls in marks.items():
         if f"{prefix}{mark}" in arrays:
             model: Model = cls.from_state(arrays, prefix, width)  # type: ignore[attr-defined]

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute import parametric
+from microimpute.amounts import Bounds
 from microimpute.blocks import Block, singly
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table, Variable
-from microimpute.parametric import Model
+from microimpute.parametric import AmountFit, Model
 from microimpute.transforms import Feature, Inputs
 
 __all__ = ["Regressions", "ordered", "read_block", "state_of_block"]
@@ -55,6 +56,8 @@ class Regressions:
         *,
         chained: bool,
         rng: np.random.Generator | None,
+        amount: AmountFit | None = None,
+        bounds: Mapping[int, Bounds] | None = None,
     ) -> Self:
         """Fit the models in the blocks' order.
 
@@ -70,6 +73,10 @@ class Regressions:
             Whether each target is regressed on those before it too.
         rng
             For parameters drawn from their posterior; None for estimates.
+        amount
+            Another model of amounts and counts, see `parametric.fit`.
+        bounds
+            Least and largest draw of some targets, by position.
         """
         kept = weight > 0
         X, Y, weight = X.take(kept), Y.take(kept), weight[kept]
@@ -83,12 +90,19 @@ class Regressions:
             model = None
             if len(rows):
                 design = inputs.take(rows).dense()
-                model = parametric.fit(variable, design, y[rows], weight[rows], ridge, rng)
+                inside = (bounds or {}).get(target)
+                model = parametric.fit(variable, design, y[rows], weight[rows], ridge, rng, amount, inside)
             chain.models.append(model)
             if chained:
                 chain.features.append(Feature.fit(variable, y, weight, bent=False))
                 inputs.add(chain.features[-1], y)
         return chain
+
+    def said(self, targets: tuple[Variable, ...]) -> dict[str, Any]:
+        """Say in which order targets are drawn, and each one's model."""
+        names = [targets[block.targets[0]].name for block in self.blocks]
+        models = {n: "always zero" if m is None else m.said for n, m in zip(names, self.models, strict=True)}
+        return {"order": names, "models": models}
 
     def draw(self, X: Table, rng: RowRandom) -> FloatArray:
         """Draw target by target, shape (rows, targets)."""

@@ -47,10 +47,12 @@ def expected(distance, receivers, donors):
         return matching.mahalanobis(*flags, np.cov(flags[1].T, ddof=0))
     a, b = (f / flags[1].std(axis=0) for f in flags)
     difference = np.abs(a[:, None] - b)
+    if distance == "minimax":
+        return difference.max(axis=2)
     return difference.sum(axis=2) if distance == "manhattan" else np.sqrt((difference**2).sum(axis=2))
 
 
-@pytest.mark.parametrize("distance", ["gower", "manhattan", "euclidean", "mahalanobis"])
+@pytest.mark.parametrize("distance", ["gower", "manhattan", "euclidean", "mahalanobis", "minimax"])
 def test_one_neighbour_is_the_nearest(distance):
     donors, receivers = table(300, 0), table(100, 1)
     settings = {"distance": distance, "neighbours": 1, "importance": "equal", "amounts": "plain"}
@@ -63,12 +65,12 @@ def test_one_neighbour_is_the_nearest(distance):
 def test_many_columns_are_searched_otherwise_and_alike():
     rng = np.random.default_rng(0)
     at, x = rng.integers(0, 3, (500, 20)).astype(float), rng.integers(0, 3, (50, 20)).astype(float)
-    for power in (1, 2):
+    for power in (1, 2, np.inf):
         donors = Donors(at, np.ones(500), np.zeros(500, dtype=int), power)
         assert donors.everyone.tree is None
-        got = donors.draw(x, np.zeros(50, dtype=int), rng.random(50), 1)
-        distance = (np.abs(x[:, None] - at) ** power).sum(axis=2)
-        np.testing.assert_array_equal(distance[np.arange(50), got], distance.min(axis=1))
+        got = donors.draw(x, np.zeros(50, dtype=int), rng.random(50), 1)[0]
+        distance = np.linalg.norm(x[:, None] - at, ord=power, axis=2)
+        np.testing.assert_allclose(distance[np.arange(50), got], distance.min(axis=1))
 
 
 def test_neighbours_are_drawn_in_proportion_to_weight():
@@ -110,7 +112,56 @@ def test_radius(distance):
     assert np.mean([len(set(g)) for g in got.T[many]]) == pytest.approx(4, abs=0.05)  # all of them, not the nearest
 
 
-@pytest.mark.parametrize("name", ["nearest", "rank"])
+@pytest.mark.parametrize(("setting", "count"), [(7, 7), ("root", 20), (0.01, 4), (0.0101, 5)])
+@pytest.mark.parametrize("name", ["nearest", "pmm"])
+def test_neighbours_as_a_number_a_share_or_the_root_of_the_donors(name, setting, count):
+    """As StatMatch's cut.don: "exact", "rot" and "span", of the donors that can be drawn."""
+    donors = Table(X[:1], np.arange(500.0)[:, None])
+    weight = np.where(np.arange(500) % 5, 1.0, 0.0)  # 400 donors
+    model = fitted({"neighbours": setting}, donors, weight, name)
+    receivers = Table(X[:1], np.full((3000, 1), 250.2))
+    assert len(set(drawn(model, receivers))) == count
+
+
+def test_a_share_of_a_class_is_of_its_donors():
+    donors = Table(X[2:], np.column_stack([np.repeat([0.0, 1.0], [400, 100]), np.zeros(500)]))
+    places = Donors(np.arange(500.0)[:, None], np.ones(500), donors.values[:, 0].astype(int), 1)
+    for cell, count in ((0, 20), (1, 10)):
+        got, _ = places.draw(np.full((2000, 1), 400.0), np.full(2000, cell), np.arange(2000) / 2000, "root")
+        assert len(set(got)) == count
+
+
+def test_what_falls_back_is_marked():
+    donors, receivers = table(300, 0), table(200, 1)
+    rng = RowRandom(0, 1, np.arange(200, dtype=np.uint64))
+    limit = {"distance": "gower", "radius": 0.03, "importance": "equal", "amounts": "plain"}
+    far = (expected("gower", receivers, donors) > 0.03).all(axis=1)
+    assert 10 < far.sum() < 190
+    assert np.array_equal(fitted(limit, donors).choose(receivers, rng)[1], far)
+    some = donors.take(donors.values[:, 2] != 1)
+    for name in ("nearest", "rank", "pmm"):
+        marked = fitted({"classes": ["c"]}, some, name=name).choose(receivers, rng)[1]
+        assert np.array_equal(marked, receivers.values[:, 2] == 1), name
+    assert not fitted({}, donors).choose(receivers, rng)[1].any()
+
+
+def test_importance_by_name():
+    donors, receivers = table(400, 0), table(100, 1)
+    only = {"neighbours": 1, "amounts": "plain", "importance": {"b": 2}}
+    got = drawn(fitted(only, donors), receivers)
+    nearest = np.abs(receivers.values[:, 1][:, None] - donors.values[:, 1]).argmin(axis=1)
+    assert np.array_equal(got, nearest)
+    both = {"distance": "manhattan", "neighbours": 1, "amounts": "plain", "importance": {"a": 3, "b": 1}}
+    model = fitted(both, donors)
+    assert model.learnt() == {"importance": {"a": 3, "b": 1, "c": 0, "d": 0}}
+    scaled = [np.abs(receivers.values[:, j][:, None] - donors.values[:, j]) / donors.values[:, j].std() for j in (0, 1)]
+    assert np.array_equal(drawn(model, receivers), (3 * scaled[0] + scaled[1]).argmin(axis=1))
+    for bad, named in (({"e": 1}, "'e'"), ({"a": -1}, "'a' is -1"), ({"a": 0}, "0 for all"), ({"a": True}, "'a'")):
+        with pytest.raises(MethodError, match=named):
+            fitted({"importance": bad}, donors)
+
+
+@pytest.mark.parametrize("name", ["nearest", "rank", "pmm"])
 def test_classes_agree_or_fall_back(name):
     donors, receivers = table(400, 0), table(600, 1)
     donors = donors.take((donors.values[:, 2] != 2) | (donors.values[:, 3] == 0))
@@ -166,6 +217,8 @@ def test_edit_rules_hold(name):
     [
         {"distance": "cosine"},
         {"neighbours": 0},
+        {"neighbours": 1.5},
+        {"neighbours": "some"},
         {"radius": -1},
         {"radius": float("nan")},
         {"importance": "some"},

@@ -61,3 +61,31 @@ def test_targets_that_are_predicted_well_count_more():
 def test_bad_settings(bad):
     with pytest.raises(MethodError, match=next(iter(bad))):
         method("pmm", bad)
+
+
+def test_the_ridge_holds_noise_back_where_donors_are_few():
+    """Donors fitted to themselves by thirty columns of noise stand where no receiver's prediction is."""
+    rng = np.random.default_rng(8)
+    donor, receiver = (
+        pd.DataFrame(rng.normal(size=(n, 31)), columns=[f"x{j}" for j in range(31)]) for n in (120, 2000)
+    )
+    donor["y"] = donor["x0"] + 0.5 * rng.normal(size=120)
+    chosen = method("pmm", {"neighbours": 5})
+    got = impute(donor, receiver, targets=["y"], method=chosen, m=5).numbers("y").mean(axis=0)
+    error = np.mean((got - receiver["x0"]) ** 2)
+    assert error < 0.4  # .31; with next to no ridge .50
+
+
+def test_donor_classes_agree_in_every_block():
+    frame = problem().assign(group=np.arange(3000) % 3)
+    frame["y"] += 100 * frame["group"]
+    frame["z"] += 100 * frame["group"]
+    kinds = {"group": "categorical"}
+    receiver = frame.drop(columns=["y", "z"])
+    for univariate in (False, True):
+        chosen = method("pmm", {"classes": ["group"], "univariate": univariate})
+        done = impute(frame, receiver, targets=["y", "z"], kinds=kinds, method=chosen, m=1)
+        for target in ("y", "z"):
+            assert np.array_equal(np.rint(done.numbers(target)[0] / 100), receiver["group"]), target
+    with pytest.raises(MethodError, match="'x0'"):
+        impute(frame, receiver, targets=["y"], method=method("pmm", {"classes": ["x0"]}), m=1)

@@ -212,3 +212,17 @@ def test_polars_receiver_gives_the_same(made, maker, donor, receiver):
     imputations, fusion = maker(donor, pl.from_dict(receiver.to_dict("list")), rules=[str(r) for r in made[1].rules])
     assert isinstance(imputations.values["CASH"][0], nw.Series)
     assert summarise(imputations, fusion, title="A run")["headline"] == summarise(*made, title="A run")["headline"]
+
+
+def test_the_use_of_donors_stands_among_the_facts(made):
+    imputations, _ = made
+    uses = imputations.manifest["donor_use"]
+    told = row(summarise(*made, title="A run")["facts"], "name", "Donors used")["value"]
+    assert f"{np.mean([u['used'] for u in uses]):,.0f} of 600 for 300 rows" in told
+    assert f"one at most {max(u['most_used'] for u in uses)} times" in told
+    assert f"{np.mean([u['fell_back'] for u in uses]) / 300:.1%} of the rows" in told
+    point = dataclasses.replace(
+        imputations, manifest={k: v for k, v in imputations.manifest.items() if k != "donor_use"}
+    )
+    facts = summarise(point, made[1], title="A run")["facts"]
+    assert "Donors used" not in [fact["name"] for fact in facts]

@@ -17,9 +17,10 @@ from microimpute.errors import MethodError, closest
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
 
-__all__ = ["ALL_KINDS", "Method", "method", "methods"]
+__all__ = ["ALL_KINDS", "DonorMethod", "Method", "method", "methods"]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 ALL_KINDS = frozenset(Kind)
 
@@ -57,6 +58,9 @@ class Method(ABC):
     uses_weights: ClassVar[bool]
     #: Whether it looks at the predictors at all.
     uses_predictors: ClassVar[bool] = True
+    #: Whether a row's draw depends on the row alone, however many others are drawn with it. False for a method
+    #: that shares donors out among all rows: `impute` then draws all in one call. Their order never matters.
+    rowwise: ClassVar[bool] = True
     #: Kinds of targets that it can draw.
     kinds: ClassVar[frozenset[Kind]] = ALL_KINDS
     #: Optional packages that it needs.
@@ -178,6 +182,40 @@ class Method(ABC):
     def fresh(self) -> Self:
         """Return an unfitted copy with the same settings."""
         return type(self)(**self.settings)
+
+
+class DonorMethod(Method):
+    """A method that gives a row all targets of one donor: a hot deck.
+
+    A subclass sets `bundles` in `fit` and implements `choose` instead of `draw`. How often donors are used, and
+    how many rows had to be served from farther off than the settings ask, is then counted and goes into the
+    manifest and the report.
+    """
+
+    #: Set by `fit`: the donors' targets, float64, shape (donors, targets).
+    bundles: FloatArray
+
+    @property
+    def whole(self) -> bool:
+        """Whether `choose` says all about the draws: not where a subclass has a `draw` of its own, or says no."""
+        return type(self).draw is DonorMethod.draw
+
+    @abstractmethod
+    def choose(self, X: Table, rng: RowRandom) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        """Choose a donor for each row; parameters as for `draw`.
+
+        Returns
+        -------
+        donor
+            int64, shape (rows,): positions in `bundles`.
+        fell_back
+            bool, shape (rows,): where the donor is from outside the row's own donor class, or farther off than
+            was asked, because nobody there could be drawn.
+        """
+
+    def draw(self, X: Table, rng: RowRandom) -> FloatArray:
+        """Give each row the bundle of its donor, shape (rows, targets)."""
+        return np.asarray(self.bundles[self.choose(X, rng)[0]])
 
 
 def _to_plain(variable: Variable) -> dict[str, Any]:

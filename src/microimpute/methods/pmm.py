@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,26 +15,26 @@ from microimpute.encoding import scores
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table, Variable
-from microimpute.methods.base import FloatArray, Method
-from microimpute.neighbours import Donors, whole_number
+from microimpute.methods.base import DonorMethod, FloatArray, IntArray
+from microimpute.neighbours import Donors, cells, neighbour_count, positions
 
 __all__ = ["PMM"]
 
-IntArray = npt.NDArray[np.int64]
-
-#: Ridge, as a share of the features' unit variance.
-RIDGE = 1e-3
+#: Ridges to choose from, as shares of the features' unit variance.
+RIDGES = 10.0 ** np.arange(-3, 2.5, 0.5)
 #: Residual variance counts as at least this share of the mean: no target settles a match alone.
 FLOOR = 0.05
 #: Share of the variance of the predictions that matching looks at.
 KEPT = 0.999
 
 
-class PMM(Method):
+class PMM(DonorMethod):
     """Predictive mean matching of bundles, or target by target.
 
     All targets' scores (logarithms of amounts, flags of classes) are regressed, weighted, on the predictors'
-    logarithms, ranks and flags. Donors are near when their predicted means are, each difference measured
+    logarithms, ranks and flags, with the ridge of least generalised cross-validation (Golub, Heath & Wahba
+    1979): donors' predictions that were fitted to themselves would lie too far out to be anybody's neighbours.
+    Donors are near when their predicted means are, each difference measured
     against what the regression leaves unexplained (Mahalanobis, with the residuals' covariance; Little 1988).
 
     Each implicate's coefficients are learnt from its own Bayesian bootstrap of the donors, whose weights `fit`
@@ -44,11 +44,14 @@ class PMM(Method):
     Parameters
     ----------
     neighbours
-        Donors to draw among, in proportion to weight.
+        Donors to draw among, in proportion to weight: a number, a share of the donors, or ``"root"`` for the
+        square root of their number.
     univariate
         Match target by target, each given the predictors and the targets before it, as in chained equations.
         Edit rules still hold: a target that requires another comes after it and is drawn only where that is
         not zero, among donors who have it; targets that other rules tie to each other share a donor.
+    classes
+        Class predictors that must agree. A receiver whose combination no donor has is matched with all donors.
     """
 
     name = "pmm"
@@ -62,11 +65,14 @@ class PMM(Method):
     proper = True
     uses_weights = True
 
-    def __init__(self, neighbours: int = 60, univariate: bool = False) -> None:
-        self.neighbours = whole_number("pmm", "neighbours", neighbours)
+    def __init__(
+        self, neighbours: int | float | str = 60, univariate: bool = False, classes: Sequence[str] = ()
+    ) -> None:
+        self.neighbours = neighbour_count("pmm", neighbours)
         if not isinstance(univariate, bool):
             raise MethodError(f"pmm's univariate is {univariate!r}", "Give true or false.")
         self.univariate = univariate
+        self.classes = list(classes)
 
     def fit(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> Self:
         """Regress each block of targets on what comes before it, and place its donors by their predictions."""
@@ -75,19 +81,19 @@ class PMM(Method):
         self.blocks = plan(Y, 1) if self.univariate else (Block(tuple(range(len(Y.variables)))),)
         self.rows: list[IntArray] = []
         self.models: list[_Mean | None] = []
-        self.donors: list[Donors | None] = []
+        self.places: list[Donors | None] = []
         for before, block in self._steps():
             rows = np.flatnonzero(block.applies(Y.values) & (weight > 0))
             self.rows.append(rows)
             if not len(rows):
                 self.models.append(None)
-                self.donors.append(None)
+                self.places.append(None)
                 continue
             known = _known(X, self.targets, Y.values, before).take(rows)
             goal = Table(tuple(Y.variables[t] for t in block.targets), Y.values[rows][:, block.targets])
             model = _Mean.learn(known, scores(goal, weight[rows]), weight[rows])
             self.models.append(model)
-            self.donors.append(Donors(model.of(known.values), weight[rows], np.zeros(len(rows), dtype=np.int64), 2))
+            self.places.append(Donors(model.of(known.values), weight[rows], self._cells(X.take(rows)), 2))
         return self
 
     def _steps(self) -> list[tuple[tuple[int, ...], Block]]:
@@ -99,21 +105,38 @@ class PMM(Method):
             before += block.targets
         return out
 
+    @property
+    def whole(self) -> bool:
+        """Whether rows get whole bundles: not target by target."""
+        return not self.univariate
+
     def draw(self, X: Table, rng: RowRandom) -> FloatArray:
         """Draw block by block, each from one donor, shape (rows, targets)."""
         out = np.zeros((len(X), len(self.targets)))
         for number, (before, block) in enumerate(self._steps()):
-            model, donors = self.models[number], self.donors[number]
             rows = np.flatnonzero(block.applies(out))
-            if model is None or donors is None or not len(rows):
+            if self.models[number] is None or not len(rows):
                 continue
-            at = model.of(_known(X, self.targets, out, before).values[rows])
-            within = rng.uniform(f"donor {number}")[rows]
-            chosen = donors.draw(at, np.zeros(len(rows), dtype=np.int64), within, self.neighbours)
-            bundles = self.bundles[self.rows[number][chosen]]
+            known = _known(X, self.targets, out, before).take(rows)
+            chosen, _ = self._chosen(number, known, rng.uniform(f"donor {number}")[rows])
+            bundles = self.bundles[chosen]
             for target in block.targets:
                 out[rows, target] = bundles[:, target]
         return out
+
+    def choose(self, X: Table, rng: RowRandom) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        """Draw each row's donor for all targets; says which rows have a class that no donor has."""
+        return self._chosen(0, X, rng.uniform("donor 0"))
+
+    def _chosen(self, number: int, known: Table, within: FloatArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        model, places = self.models[number], self.places[number]
+        assert model is not None
+        assert places is not None
+        chosen, fell_back = places.draw(model.of(known.values), self._cells(known), within, self.neighbours)
+        return np.asarray(self.rows[number][chosen], dtype=np.int64), fell_back
+
+    def _cells(self, known: Table) -> IntArray:
+        return cells(known, positions(self.name, self.predictors, self.classes))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return the donors' bundles, and each block's donors, regression and places."""
@@ -121,9 +144,9 @@ class PMM(Method):
         for number, block in enumerate(self.blocks):
             own: dict[str, npt.NDArray[Any]] = {"targets": np.array(block.targets), "rows": self.rows[number]}
             own |= {f"condition.{rule}": np.array(any_of) for rule, any_of in enumerate(block.conditions)}
-            model, donors = self.models[number], self.donors[number]
-            if model is not None and donors is not None:
-                own |= model.state() | donors.state()
+            model, places = self.models[number], self.places[number]
+            if model is not None and places is not None:
+                own |= model.state() | places.state()
             arrays |= {f"{number}.{name}": values for name, values in own.items()}
         return arrays
 
@@ -131,7 +154,7 @@ class PMM(Method):
         """Take them back, after checking every index in them."""
         self.bundles = arrays["bundles"]
         blocks: list[Block] = []
-        self.rows, self.models, self.donors = [], [], []
+        self.rows, self.models, self.places = [], [], []
         while f"{len(blocks)}.targets" in arrays:
             prefix = f"{len(blocks)}."
             own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
@@ -143,11 +166,11 @@ class PMM(Method):
             self.rows.append(own["rows"])
             variables = (*self.predictors, *(self.targets[t] for t in before))
             model = _Mean.from_state(variables, own) if len(own["rows"]) else None
-            donors = Donors.from_state(own, 2, len(own["rows"])) if model is not None else None
-            if model is not None and donors is not None and donors.at.shape[1] != model.matrix.shape[1]:
+            places = Donors.from_state(own, 2, len(own["rows"])) if model is not None else None
+            if model is not None and places is not None and places.at.shape[1] != model.matrix.shape[1]:
                 raise MethodError("the saved predictions do not fit the donors", "Save the model again.")
             self.models.append(model)
-            self.donors.append(donors)
+            self.places.append(places)
         self.blocks = tuple(blocks)
         if sorted(t for b in blocks for t in b.targets) != list(range(len(self.targets))):
             raise MethodError("the saved matching's blocks do not match its targets", "Save the model again.")
@@ -190,8 +213,8 @@ class _Mean:
         spread = np.sqrt(share @ F**2)
         per = np.where(spread > 1e-12, 1 / np.where(spread > 1e-12, spread, 1.0), 0.0)
         F *= per
-        second = F.T @ (share[:, None] * F)
-        slopes = np.linalg.solve(second + RIDGE * np.eye(F.shape[1]), F.T @ (share[:, None] * goal))
+        second, moment = F.T @ (share[:, None] * F), F.T @ (share[:, None] * goal)
+        slopes = _slopes(second, moment, float(share @ (goal**2).sum(axis=1)), 1 / float(share @ share))
         rest = goal - F @ slopes
         matched = slopes @ _over_spread(rest.T @ (share[:, None] * rest))
         return cls(logs, ranks, middle, per[:, None] * (matched @ _main_directions(matched.T @ second @ matched)))
@@ -211,6 +234,30 @@ class _Mean:
         if middle.shape != (features,) or matrix.ndim != 2 or len(matrix) != features:
             raise MethodError("the saved regression does not fit its predictors", "Save the model again.")
         return cls(logs, ranks, middle, matrix)
+
+
+def _slopes(second: FloatArray, moment: FloatArray, total: float, donors: float) -> FloatArray:
+    """Solve the regression with the ridge of least generalised cross-validation.
+
+    Parameters
+    ----------
+    second, moment
+        Weighted mean products of the features, with each other and with the goals.
+    total
+        Weighted mean of the goals' squares, summed.
+    donors
+        Their effective number, (Σw)² / Σw².
+    """
+    value, vector = np.linalg.eigh(second)
+    value = np.maximum(value, 0.0)
+    turned = vector.T @ moment
+    size = (turned**2).sum(axis=1)
+    errors = []
+    for ridge in RIDGES:
+        kept = 1 / (value + ridge)
+        rest = max(total - float(size @ (kept * (2 - value * kept))), 0.0)
+        errors.append(rest / max(1 - (1 + float(value @ kept)) / donors, 1e-9) ** 2)
+    return np.asarray(vector @ (turned / (value + RIDGES[int(np.argmin(errors))])[:, None]))
 
 
 def _over_spread(covariance: FloatArray) -> FloatArray:

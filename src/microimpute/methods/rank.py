@@ -12,8 +12,8 @@ from microimpute.encoding import scores
 from microimpute.errors import MethodError, closest
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table
-from microimpute.methods.base import FloatArray, Method
-from microimpute.neighbours import Donors, cells, positions, whole_number
+from microimpute.methods.base import DonorMethod, FloatArray, IntArray
+from microimpute.neighbours import Donors, cells, neighbour_count, positions
 
 __all__ = ["Rank"]
 
@@ -21,7 +21,7 @@ __all__ = ["Rank"]
 GROUPS = 20
 
 
-class Rank(Method):
+class Rank(DonorMethod):
     """A donor's whole bundle, drawn in proportion to weight among the donors nearest in rank.
 
     Ranks are shares of the donors' weight up to a value, for receivers as for donors: a receiver's rank in its
@@ -34,10 +34,10 @@ class Rank(Method):
     on
         The predictor to rank by; default: the one whose rank groups explain most of the targets.
     neighbours
-        Donors to draw among; all of the same rank as the last of them count as well.
+        Donors to draw among: a number, a share of the donors, or ``"root"`` for the square root of their number;
+        all of the same rank as the last of them count as well.
     classes
-        Class predictors that must agree. A receiver whose combination no donor has is matched with all donors,
-        in silence: methods print nothing.
+        Class predictors that must agree. A receiver whose combination no donor has is matched with all donors.
     """
 
     name = "rank"
@@ -51,9 +51,9 @@ class Rank(Method):
     proper = True
     uses_weights = True
 
-    def __init__(self, on: str | None = None, neighbours: int = 100, classes: Sequence[str] = ()) -> None:
+    def __init__(self, on: str | None = None, neighbours: int | float | str = 100, classes: Sequence[str] = ()) -> None:
         self.on = on
-        self.neighbours = whole_number("rank", "neighbours", neighbours)
+        self.neighbours = neighbour_count("rank", neighbours)
         self.classes = list(classes)
 
     def fit(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> Self:
@@ -65,7 +65,7 @@ class Rank(Method):
         self.knots, place = np.unique(X.values[able, self.column], return_inverse=True)
         running = np.cumsum(np.bincount(place, weights=weight[able]))
         self.heights = running / running[-1]
-        self.donors = Donors(self._rank(X), weight, self._cells(X), 1)
+        self.places = Donors(self._rank(X), weight, self._cells(X), 1)
         return self
 
     def _column(self, X: Table, Y: Table, weight: FloatArray) -> int:
@@ -85,26 +85,25 @@ class Rank(Method):
         place = np.searchsorted(self.knots, X.values[:, self.column], side="right")
         return np.concatenate([[0.0], self.heights])[place][:, None]
 
-    def _cells(self, X: Table) -> npt.NDArray[np.int64]:
+    def _cells(self, X: Table) -> IntArray:
         return cells(X, positions(self.name, self.predictors, self.classes))
 
-    def draw(self, X: Table, rng: RowRandom) -> FloatArray:
-        """Draw a donor for each row, shape (rows, targets)."""
-        donor = self.donors.draw(self._rank(X), self._cells(X), rng.uniform("donor"), self.neighbours)
-        return np.asarray(self.bundles[donor])
+    def choose(self, X: Table, rng: RowRandom) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        """Draw a donor for each row; says which rows have a class that no donor has."""
+        return self.places.draw(self._rank(X), self._cells(X), rng.uniform("donor"), self.neighbours)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return bundles, the chosen predictor, its distribution and the donors' ranks."""
         own = {"column": np.array([self.column]), "knots": self.knots, "heights": self.heights}
-        return {"bundles": self.bundles} | own | self.donors.state()
+        return {"bundles": self.bundles} | own | self.places.state()
 
     def set_state(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Take them back."""
         self.bundles, self.knots, self.heights = (arrays[name] for name in ("bundles", "knots", "heights"))
         self.column = int(arrays["column"][0])
-        self.donors = Donors.from_state(arrays, 1, len(self.bundles))
+        self.places = Donors.from_state(arrays, 1, len(self.bundles))
         sound = 0 <= self.column < len(self.predictors) and self.knots.shape == self.heights.shape
-        if not sound or self.donors.at.shape[1] != 1 or self.bundles.shape[1:] != (len(self.targets),):
+        if not sound or self.places.at.shape[1] != 1 or self.bundles.shape[1:] != (len(self.targets),):
             raise MethodError("the saved ranks do not fit together", "Save the model again.")
         return self
 

@@ -56,6 +56,10 @@ class Regression(Method):
         """Draw each target, shape (rows, targets)."""
         return self.chain.draw(X, rng)
 
+    def learnt(self) -> dict[str, Any]:
+        """Say in which order targets are drawn, and each one's model."""
+        return self.chain.said(self.targets)
+
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return the models' parameters and the scales."""
         return self.chain.state()

@@ -11,12 +11,12 @@ import numpy.typing as npt
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table
-from microimpute.methods.base import FloatArray, Method
+from microimpute.methods.base import DonorMethod, FloatArray, IntArray
 
 __all__ = ["Shuffle"]
 
 
-class Shuffle(Method):
+class Shuffle(DonorMethod):
     """Whole donor rows in proportion to weight; keeps every bundle and ignores every predictor."""
 
     name = "shuffle"
@@ -35,10 +35,10 @@ class Shuffle(Method):
         self.cumulative = np.cumsum(weight)
         return self
 
-    def draw(self, X: Table, rng: RowRandom) -> FloatArray:
-        """Draw a donor for each row, shape (rows, targets)."""
+    def choose(self, X: Table, rng: RowRandom) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        """Draw a donor for each row."""
         place = np.searchsorted(self.cumulative, rng.uniform("donor") * self.cumulative[-1], side="right")
-        return np.asarray(self.bundles[np.minimum(place, len(self.bundles) - 1)])
+        return np.minimum(place, len(self.bundles) - 1), np.zeros(len(X), dtype=bool)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return the bundles and the running sum of weights."""

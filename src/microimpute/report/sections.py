@@ -13,7 +13,7 @@ from microimpute.margins import Margin
 from microimpute.methods.base import methods
 from microimpute.report.outcomes import few_levels
 from microimpute.report.sides import plain
-from microimpute.report.words import count
+from microimpute.report.words import count, percent
 from microimpute.survey import Survey
 
 __all__ = ["checks", "facts", "kinds", "margin", "notes", "rules", "story", "warnings"]
@@ -34,7 +34,20 @@ def facts(imputations: Imputations, fusion: Fusion) -> list[dict[str, str]]:
         {"name": "Method", "value": made["method"]["name"] + (f" ({settings})" if settings else "")},
         {"name": "Implicates made", "value": f"m = {imputations.m}, seed {made['seed']}"},
         {"name": "Money", "value": _dollars(fusion.donor)},
+        *([{"name": "Donors used", "value": _donor_use(made["donor_use"])}] if "donor_use" in made else []),
     ]
+
+
+def _donor_use(uses: Sequence[Mapping[str, Any]]) -> str:
+    """Say how often donors are used in an implicate: means over implicates, and the most in any."""
+    used, effective, rows, away = (
+        float(np.mean([use[name] for use in uses])) for name in ("used", "effective", "rows", "fell_back")
+    )
+    text = (
+        f"{count(used)} of {count(uses[0]['donors'])} for {count(rows)} rows, which carry as much as "
+        f"{count(effective)} used equally often; one at most {count(max(use['most_used'] for use in uses))} times"
+    )
+    return f"{text}; {percent(away / rows)} of the rows had too few donors in their own class" if away else text
 
 
 def _donor_rows(fusion: Fusion, rows: int, households: int) -> str:
