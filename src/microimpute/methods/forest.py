@@ -59,7 +59,7 @@ class Forest(Method):
         leaf: int = 10,
         features: float = 0.5,
         share: float = 0.5,
-        block: int = 2,
+        block: int = 4,
         cuts: int = 2,
         adjust: bool = True,
         tuned: bool = True,
