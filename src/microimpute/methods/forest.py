@@ -51,6 +51,7 @@ class Forest(Method):
     joint = True
     proper = True
     uses_weights = True
+    cost = 0.02
 
     def __init__(
         self, trees: int = 10, leaf: int = 10, features: float = 0.5, share: float = 0.5, block: int = 4

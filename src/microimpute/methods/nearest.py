@@ -66,6 +66,7 @@ class Nearest(Method):
     joint = True
     proper = True
     uses_weights = True
+    cost = 0.04
 
     def __init__(
         self,

@@ -61,6 +61,7 @@ class PMM(Method):
     joint = True
     proper = True
     uses_weights = True
+    cost = 0.03
 
     def __init__(self, neighbours: int = 60, univariate: bool = False) -> None:
         self.neighbours = whole_number("pmm", "neighbours", neighbours)

@@ -58,6 +58,7 @@ class SRMI(Method):
     joint = True
     proper = True
     uses_weights = True
+    cost = 0.03
     resampled = False
 
     def __init__(self, ridge: float = 1.0, shuffle_order: bool = False) -> None:

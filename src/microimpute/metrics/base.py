@@ -228,6 +228,8 @@ class Metric(ABC):
     #: Least difference between null and oracle that carries information; smaller ones count as this much, so that
     #: a task on which the null is already perfect gives nobody a skill made of noise.
     matters: ClassVar[float] = 0.01
+    #: Whether it is cheap enough for cross-validation, where many are asked and one other speaks for the same family.
+    cheap: ClassVar[bool] = True
 
     @abstractmethod
     def score(self, scored: Scored) -> Mapping[str, float]:

@@ -98,6 +98,7 @@ class ClassifierTwoSample(Metric):
     kinds = frozenset(Kind)
     anchored = True
     matters = 0.05
+    cheap = False  # it takes longer than all other metrics together; `PMSE` asks a classifier too
 
     def score(self, scored: Scored) -> Mapping[str, float]:
         """Return the excess area for the bundle; nothing with fewer rows than folds."""
