@@ -15,7 +15,7 @@ from microimpute.kinds import Kind, Table
 from microimpute.metrics.base import FAMILIES, Scored, metrics
 from microimpute.skill import NULL, ORACLE, mean_skill, with_skill
 
-__all__ = ["Donors", "HeldOut", "Judge", "Verdict", "choose"]
+__all__ = ["FAILED", "Donors", "HeldOut", "Judge", "Verdict", "choose"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -31,6 +31,8 @@ REPEATS, RESAMPLES = 3, 5
 #: A figure that differs among resamples of the truth, or of the null, by more than so many times what matters says
 #: nothing in this sample and is not asked: a ratio to a median near zero, shares of a total near zero.
 UNSTABLE = 10.0
+#: Skill of a family below which it has failed; nearer to zero is luck in one figure of many.
+FAILED = -0.05
 #: Decimals that skills are compared and told with, so that the last bits of a sum decide nothing.
 DIGITS = 4
 
@@ -167,8 +169,8 @@ class Verdict:
 
     @property
     def fails(self) -> bool:
-        """Whether it is worse than ignoring the predictors in some family."""
-        return self.worst is not None and self.families[self.worst] < 0
+        """Whether it is clearly worse than ignoring the predictors in some family."""
+        return self.worst is not None and self.families[self.worst] < FAILED
 
 
 class Judge:

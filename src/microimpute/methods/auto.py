@@ -46,9 +46,9 @@ class Auto(Method):
     folds as it would for an implicate, and draws for the fold held out. The draws are scored with the benchmark's
     metrics (energy score, CRPS, tails, shares of zeros, propensity error …; those that declare themselves cheap)
     and placed between a weighted shuffle of donors and the truth, as `microimpute.skill` says. The candidate of the
-    highest mean skill over families of metrics wins; one that is worse than the shuffle in some family is out as
-    long as another is worse in none, and so is one that breaks edit rules or draws what no donor could have. The
-    winner then learns from all donors.
+    highest mean skill over families of metrics wins; one that is clearly worse than the shuffle in some family
+    (below `microimpute.selection.FAILED`) is out as long as another is so in none, and so is one that breaks edit
+    rules or draws what no donor could have. The winner then learns from all donors.
 
     Each row may also be drawn from one of up to three of the best candidates, with probabilities that minimise the
     energy score of held-out donors: a whole bundle comes from one method. Such a mixture is taken only if, on folds
@@ -208,14 +208,16 @@ class Auto(Method):
         for name in able:
             seconds = size * (self.folds * methods()[name].cost + SCORING)
             if self.budget is not None and spent + seconds > self.budget:
-                late.append(_row(name, note=f"not tried: about {seconds:.0f} s more than the budget holds"))
+                late.append(
+                    _row(name, note=f"not tried: takes about {seconds:,.0f} s, more than is left of the budget")
+                )
             else:
                 spent += seconds
                 tried.append(name)
         if not tried:
             need = size * (self.folds * methods()[able[0]].cost + SCORING)
             raise MethodError(
-                f"auto's budget of {self.budget:g} s holds no candidate: {able[0]!r} alone takes about {need:.0f} s",
+                f"auto's budget of {self.budget:g} s holds no candidate: {able[0]!r} alone takes about {need:.2g} s",
                 "Raise budget, or lower households.",
             )
         return tried, late
