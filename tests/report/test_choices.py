@@ -20,7 +20,7 @@ def row(name: str, note: str, **families: float) -> dict[str, Any]:
 TABLE = [
     row("srmi", "chosen", joint=0.5, tails=0.1),
     row("forest", "vetoed: worse than ignoring the predictors in tails", joint=0.9, tails=-0.3),
-    row("slow", "not tried: takes about 90 s, more than is left of the budget"),
+    row("slow", "not tried: takes about 90 s, the budget holds less"),
 ]
 CHOICE = {
     "chosen": {"srmi": 1.0},

@@ -208,9 +208,7 @@ class Auto(Method):
         for name in able:
             seconds = size * (self.folds * methods()[name].cost + SCORING)
             if self.budget is not None and spent + seconds > self.budget:
-                late.append(
-                    _row(name, note=f"not tried: takes about {seconds:,.0f} s, more than is left of the budget")
-                )
+                late.append(_row(name, note=f"not tried: takes about {seconds:,.0f} s, the budget holds less"))
             else:
                 spent += seconds
                 tried.append(name)
