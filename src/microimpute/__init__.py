@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from microimpute.rules import Identity, NonNegative, Requires
     from microimpute.runner import run
     from microimpute.survey import Survey
+    from microimpute.synthesis import synthesise
 
 __version__ = "0.1.0"
 
@@ -31,6 +32,7 @@ __all__ = [
     "method",
     "pool",
     "run",
+    "synthesise",
 ]
 
 #: Where each public name lives; loaded on first use, so that the command line's help is instant.
@@ -45,6 +47,7 @@ _HOMES = {
     "rules": ("Identity", "NonNegative", "Requires"),
     "runner": ("run",),
     "survey": ("Survey",),
+    "synthesis": ("synthesise",),
 }
 
 

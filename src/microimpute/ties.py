@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from microimpute.rules import Identity, Requires, Rule
+from microimpute.rules import Identity, Requires, Rule, derivation_order
 
 __all__ = ["Ties", "ties"]
 
@@ -23,11 +24,15 @@ class Ties:
     families
         Parts of each identity, down to the targets, smallest family first: best drawn together, so that they
         add up to plausible totals.
+    sums
+        Each total, in the order in which it is derived, as (position, how often it counts) of the targets that
+        it comes down to; what is subtracted counts −1.
     """
 
     requires: tuple[tuple[int, tuple[int, ...]], ...] = ()
     together: tuple[tuple[int, ...], ...] = ()
     families: tuple[tuple[int, ...], ...] = ()
+    sums: tuple[tuple[tuple[int, int], ...], ...] = ()
 
     def moved(self, by: int) -> Ties:
         """Return the same ties when that many targets are put in front."""
@@ -40,6 +45,7 @@ class Ties:
             requires=tuple((position + by, moved(any_of)) for position, any_of in self.requires),
             together=tuple(map(moved, self.together)),
             families=tuple(map(moved, self.families)),
+            sums=tuple(tuple((position + by, sign) for position, sign in terms) for terms in self.sums),
         )
 
 
@@ -77,4 +83,20 @@ def ties(rules: Sequence[Rule], targets: Sequence[str]) -> Ties:
         requires=tuple((position[r.column], tuple(position[c] for c in r.any_of)) for r in simple),
         together=tuple(g for g in groups if len(g) > 1),
         families=tuple(f for f in families if len(f) > 1),
+        sums=_sums(rules, position),
     )
+
+
+def _sums(rules: Sequence[Rule], position: Mapping[str, int]) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """Write each total as a signed sum of targets; a total of anything else is left out."""
+    known = {name: Counter({at: 1}) for name, at in position.items()}
+    totals: list[str] = []
+    for identity in derivation_order(rules):
+        if identity.total not in position and known.keys() >= identity.parts.keys():
+            terms: Counter[int] = Counter()
+            for part, sign in identity.parts.items():
+                for at, times in known[part].items():
+                    terms[at] += sign * times
+            known[identity.total] = terms
+            totals.append(identity.total)
+    return tuple(tuple(sorted(known[total].items())) for total in totals)

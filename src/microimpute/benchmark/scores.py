@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from microimpute.benchmark.suite import NULL, ORACLE
 from microimpute.kinds import Kind
 from microimpute.metrics.base import BUNDLE, FAMILIES, metrics
+from microimpute.skill import FLOOR, NULL, ORACLE, mean_skill, with_skill
 
 __all__ = ["FLOOR", "KINDS", "PARTS", "UNRANKED", "ZEROS", "Scores", "mean_skill", "with_skill"]
-
-#: In means, a skill counts as no worse than this; tables show it as it is.
-FLOOR = -1.0
 
 #: The part of a kind's scores that is about zeros alone.
 ZEROS = "zeros"
@@ -26,9 +23,6 @@ PARTS = (*(f for f in FAMILIES[: FAMILIES.index("tails")]), ZEROS, *FAMILIES[FAM
 KINDS = (*(k.value for k in Kind), "total")
 #: What scores that are about no single target have for a kind.
 BUNDLE_KIND = "bundle"
-
-#: Columns that name one instance of one metric for one target.
-PLACE = ["task", "arm", "metric", "target"]
 
 
 @dataclass(frozen=True)
@@ -203,51 +197,3 @@ def _across(records: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
         for name, figures in found.items()
         for figure, value in figures.items()
     ]
-
-
-def with_skill(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add skill between the anchors.
-
-    ``skill = (null − value) / max(null − oracle, matters)``, where null and oracle are means over seeds. Where a
-    metric has no oracle on a task (scores of conditional distributions without a true sampler), the oracle is taken
-    as 0: skill is then the share of the null's score that a method does away with, and 1 can't be reached.
-
-    Where null and oracle are less than `Metric.matters`, or less than two standard errors of the null's mean over
-    seeds, apart, the place is not ``informative``: the null is as good as can be (a shuffle of donor rows has right
-    margins when donors and receivers are alike), nobody can show skill, but a method can still do harm. ``counted``
-    is the skill where it is informative, elsewhere the harm, ``(null + matters − value) / matters`` where that is
-    below zero; neither counts below `FLOOR` or above 1, which is the truth itself.
-    """
-    matters = {name: cls.matters for name, cls in metrics().items()}
-    anchor = frame.groupby([*PLACE, "method"])["value"].mean().unstack("method")
-    anchor = anchor.reindex(columns=[NULL, ORACLE]).rename(columns={NULL: "null", ORACLE: "oracle"})
-    anchor["error"] = frame[frame["method"] == NULL].groupby(PLACE)["value"].sem()
-    out = frame.merge(anchor, left_on=PLACE, right_index=True, how="left")
-    least = out["metric"].map(matters)
-    gap = out["null"] - out["oracle"].fillna(0.0)
-    out["skill"] = (out["null"] - out["value"]) / np.maximum(gap, least)
-    out["informative"] = gap >= np.maximum(least, 2 * out["error"].fillna(0.0))
-    harm = np.minimum((out["null"] + least - out["value"]) / least, 0.0)
-    out["counted"] = out["skill"].where(out["informative"], harm).clip(FLOOR, 1.0)
-    return out
-
-
-def mean_skill(frame: pd.DataFrame, by: list[str]) -> pd.Series[float]:
-    """Average skill: over targets, then over metrics, where it is informative, less the mean harm elsewhere.
-
-    Parameters
-    ----------
-    frame
-        As `with_skill` returns.
-    by
-        Columns to keep.
-
-    Returns
-    -------
-    pandas.Series
-        Indexed by those columns, at least `FLOOR`; NaN where nothing is informative.
-    """
-    skill = frame[frame["informative"]].groupby([*by, "metric"])["counted"].mean().groupby(by).mean()
-    harm = frame["counted"].where(~frame["informative"], 0.0)
-    harmed = harm.groupby([frame[c] for c in (*by, "metric")]).mean().groupby(by).mean()
-    return (skill.reindex(harmed.index) + harmed).clip(lower=FLOOR)

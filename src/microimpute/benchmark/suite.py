@@ -12,13 +12,10 @@ from typing import Any
 from microimpute.benchmark.own_task import find_task
 from microimpute.errors import BenchmarkError, closest
 from microimpute.methods.base import method, methods
+from microimpute.skill import NULL, ORACLE
 from microimpute.tasks.base import ARMS, tasks
 
 __all__ = ["NULL", "ORACLE", "STOCK", "Cell", "Contender", "Suite"]
-
-#: Labels of the two anchors; no method may be called so.
-NULL = "null"
-ORACLE = "oracle"
 
 #: The method that is the null: whole donor rows at random in proportion to weight, whatever the predictors.
 NULL_METHOD = "shuffle"

@@ -59,6 +59,7 @@ class Copula(Method):
     joint = True
     proper = True
     uses_weights = True
+    cost = 0.02
     kinds = ALL_KINDS - {Kind.CATEGORICAL}
 
     def __init__(self, rounds: int = 15, ridge: float = 1.0) -> None:

@@ -52,6 +52,7 @@ class Forest(Method):
     joint = True
     proper = True
     uses_weights = True
+    cost = 0.02
 
     def __init__(
         self,

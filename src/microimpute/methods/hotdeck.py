@@ -52,6 +52,7 @@ class HotDeck(DonorMethod):
     joint = True
     proper = True
     uses_weights = True
+    cost = 0.01
 
     def __init__(self, groups: int = 4, least: int = 10) -> None:
         for name, value in (("groups", groups), ("least", least)):

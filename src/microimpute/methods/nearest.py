@@ -65,6 +65,7 @@ class Nearest(DonorMethod):
     joint = True
     proper = True
     uses_weights = True
+    cost = 0.04
 
     def __init__(
         self,

@@ -64,6 +64,7 @@ class PMM(DonorMethod):
     joint = True
     proper = True
     uses_weights = True
+    cost = 0.03
 
     def __init__(
         self, neighbours: int | float | str = 60, univariate: bool = False, classes: Sequence[str] = ()

@@ -68,6 +68,7 @@ class QRF(Method):
     joint = True
     proper = True
     uses_weights = True
+    cost = 0.05
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class Rank(DonorMethod):
     joint = True
     proper = True
     uses_weights = True
+    cost = 0.02
 
     def __init__(self, on: str | None = None, neighbours: int | float | str = 100, classes: Sequence[str] = ()) -> None:
         self.on = on

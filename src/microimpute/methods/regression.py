@@ -40,6 +40,7 @@ class Regression(Method):
     joint = False
     proper = True
     uses_weights = True
+    cost = 0.02
 
     def __init__(self, ridge: float = 1.0) -> None:
         if not isinstance(ridge, int | float) or isinstance(ridge, bool) or not 0 < ridge < np.inf:

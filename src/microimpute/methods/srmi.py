@@ -64,6 +64,7 @@ class SRMI(Method):
     joint = True
     proper = True
     uses_weights = True
+    cost = 0.03
     resampled = False
 
     def __init__(

@@ -230,6 +230,8 @@ class Metric(ABC):
     matters: ClassVar[float] = 0.01
     #: Whether it is about zeros alone, so that pages can tell who gets zeros right from who gets amounts right.
     of_zeros: ClassVar[bool] = False
+    #: Whether it is cheap enough for cross-validation, where many are asked and one other speaks for the same family.
+    cheap: ClassVar[bool] = True
 
     @abstractmethod
     def score(self, scored: Scored) -> Mapping[str, float]:

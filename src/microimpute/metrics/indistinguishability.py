@@ -98,6 +98,7 @@ class ClassifierTwoSample(Metric):
     kinds = frozenset(Kind)
     anchored = True
     matters = 0.05
+    cheap = False  # it takes longer than all other metrics together; `PMSE` asks a classifier too
 
     def score(self, scored: Scored) -> Mapping[str, float]:
         """Return the excess area for the bundle; nothing with fewer rows than folds."""
@@ -244,6 +245,10 @@ class PMSE(Metric):
         """Return the ratio less one for the bundle; nothing with fewer than two rows."""
         if len(scored.weight) < 2:
             return {}
+        return {BUNDLE: max(self.ratio(scored) - 1, 0.0)}
+
+    def ratio(self, scored: Scored) -> float:
+        """Return pMSE over its mean under the null; 1 where there is nothing to tell apart by."""
         rng = np.random.default_rng([scored.seed, 3])
         x_scale = Scale.of(scored.donor_x, scored.donor_weight)
         error, null = 0.0, 0.0
@@ -254,7 +259,7 @@ class PMSE(Metric):
                 sides = _Pairs(pairs.x, np.stack(scales), pairs.weight)
                 error += _propensity_error(sides)
                 null += float(np.mean([_propensity_error(s) for s in _swaps(sides, rng, _PMSE_SWAPS)]))
-        return {BUNDLE: max(error / null - 1, 0.0) if null > _NOTHING else 0.0}
+        return error / null if null > _NOTHING else 1.0
 
 
 def _propensity_error(pairs: _Pairs) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from microimpute.margins import APART, CLOSE
 from microimpute.report import plots, words
+from microimpute.selection import FAILED
 
 __all__ = ["render"]
 
@@ -44,7 +45,7 @@ def render(summary: Mapping[str, Any]) -> str:
     )
     figures = {name: Markup(svg) for name, svg in plots.figures(summary).items()}
     template = environment.get_template("template.html.j2")
-    return template.render(**summary, figures=figures, close=CLOSE, apart=APART)
+    return template.render(**summary, figures=figures, close=CLOSE, apart=APART, failed=FAILED)
 
 
 def _tint(difference: float | None) -> str:

@@ -12,6 +12,7 @@ from microimpute.fusion import Fusion
 from microimpute.imputations import Imputations
 from microimpute.margins import margins
 from microimpute.report import associations, outcomes, sections
+from microimpute.report.choices import choices
 from microimpute.report.sides import Sides, both_sides
 
 __all__ = ["summarise"]
@@ -86,6 +87,7 @@ def summarise(
         "correlations": associations.correlations(sides, chosen),
         "margins": [sections.margin(m, m.name in money) for m in found],
         "concepts": [{key: str(c.get(key, "")) for key in CONCEPT} for c in concepts],
+        "choices": choices(imputations.manifest),
         "rules": sections.rules(imputations, fusion),
         "checks": sections.checks(fusion),
         "notes": sections.notes(imputations.manifest),
