@@ -218,6 +218,13 @@ class Codec:
             out[:, columns] = classes[:, target, None] == np.arange(self.counts[target])
         return out
 
+    def has_score(self, classes: IntArray) -> npt.NDArray[np.float32]:
+        """Say as ones and zeros which scores there are with these classes, shape (rows, scored targets)."""
+        out = np.zeros((len(classes), len(self.scored)), dtype=np.float32)
+        for column, target in enumerate(self.scored):
+            out[:, column] = classes[:, target] >= len(self.parts[target].atoms)
+        return out
+
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return all its arrays."""
         arrays: dict[str, npt.NDArray[Any]] = {}

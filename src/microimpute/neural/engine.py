@@ -35,11 +35,24 @@ ROWS = 8_000
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many columns there are: of predictors, and per target of classes; and the number of scores."""
+    """What a net's size depends on.
+
+    Attributes
+    ----------
+    predictors
+        Predictor columns.
+    classes
+        Each target's number of classes.
+    scores
+        Number of targets that have a score.
+    order
+        Positions of the targets in the order in which they are drawn.
+    """
 
     predictors: int
     classes: tuple[int, ...]
     scores: int
+    order: tuple[int, ...]
 
     @property
     def skeleton(self) -> int:
@@ -227,7 +240,8 @@ class Engine:
 
 
 def _sizes(encoder: Encoder, codec: Codec) -> Sizes:
-    return Sizes(encoder.width, codec.counts, len(codec.scored))
+    order = tuple(block.targets[0] for block in codec.blocks)
+    return Sizes(encoder.width, codec.counts, len(codec.scored), order)
 
 
 def _run(device: torch.device, function: Callable[..., torch.Tensor], *columns: Columns) -> Columns:

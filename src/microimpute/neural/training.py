@@ -53,11 +53,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of it: steps done, the step whose weights were kept, and the held-out loss then (NaN if none)."""
+    """What came of it: steps done, the step whose weights were kept, and the held-out loss then (NaN if none).
+
+    Reports of parts that were trained one after the other add up.
+    """
 
     steps: int
     best: int
     held_out: float
+
+    def __add__(self, other: Report) -> Report:
+        return Report(self.steps + other.steps, self.best + other.best, self.held_out + other.held_out)
 
 
 class Watch:
