@@ -79,12 +79,10 @@ class Flow(Neural, Method):
         from torch import nn
 
         from microimpute.neural.autoregressive import Autoregressive
-        from microimpute.neural.nets import Residual
+        from microimpute.neural.field import Field
 
-        inputs = sizes.scores + TIMES + sizes.predictors + sizes.skeleton
         size = self.width, self.depth, self.dropout, random
-        velocity = Residual(inputs, sizes.scores, *size, zero=True)
-        return nn.ModuleDict({"skeleton": Autoregressive(sizes, *size), "velocity": velocity})
+        return nn.ModuleDict({"skeleton": Autoregressive(sizes, *size), "velocity": Field(sizes, *size)})
 
     def learn(self, net: nn.Module, rows: Rows, held: Rows | None, random: torch.Generator) -> Report:
         """Train one after the other; see `neural.engine.Idea`."""
@@ -99,9 +97,9 @@ class Flow(Neural, Method):
         def loss(batch: Batch, random: torch.Generator) -> Tensor:
             noise = normal(tuple(batch.scores.shape), random)
             time = uniform((len(batch), 1), random)
-            at = ((1 - time) * noise + time * batch.scores) * batch.scored
-            error = velocity(_seen(at, time, batch.x, batch.skeleton)) - (batch.scores - noise)
-            squares: Tensor = (error.square() * batch.scored).mean(dim=1)
+            at = (1 - time) * noise + time * batch.scores
+            found = velocity(at, time, batch.x, batch.skeleton, batch.scored)
+            squares: Tensor = ((found - batch.scores + noise) * batch.scored).square().mean(dim=1)
             return squares
 
         if rows.codec.scored:
@@ -112,33 +110,21 @@ class Flow(Neural, Method):
         """Draw the skeleton, then solve for the scores; see `neural.engine.Idea`."""
         skeleton, velocity = _parts(net)
         skeleton.pick(run, x, pick)
-        codec, classes = pick.codec, pick.classes
-        start = noise.normal("noise", len(codec.scored)) * codec.has_score(classes)
-        return run(self._solver(velocity), start, x, codec.onehot(classes), codec.has_score(classes))
+        codec = pick.codec
+        start = noise.normal("noise", len(codec.scored))
+        return run(self._solver(velocity), start, x, codec.onehot(pick.classes), codec.has_score(pick.classes))
 
     def _solver(self, velocity: nn.Module) -> Callable[..., Tensor]:
         size = 1 / self.solver_steps
 
-        def solve(z: Tensor, x: Tensor, skeleton: Tensor, scored: Tensor) -> Tensor:
+        def solve(z: Tensor, *given: Tensor) -> Tensor:
             for step in range(self.solver_steps):
                 begin, middle = (z.new_full((len(z), 1), (step + part) * size) for part in (0.0, 0.5))
-                half = z + size / 2 * scored * velocity(_seen(z, begin, x, skeleton))
-                z = z + size * scored * velocity(_seen(half, middle, x, skeleton))
+                half = z + size / 2 * velocity(z, begin, *given)
+                z = z + size * velocity(half, middle, *given)
             return z
 
         return solve
-
-
-#: Columns that tell the net the time.
-TIMES = 5
-
-
-def _seen(z: Tensor, time: Tensor, x: Tensor, skeleton: Tensor) -> Tensor:
-    import torch
-
-    angle = torch.pi * time
-    waves = [time, angle.sin(), angle.cos(), (2 * angle).sin(), (2 * angle).cos()]
-    return torch.cat([z, *waves, x, skeleton], dim=1)
 
 
 def _parts(net: nn.Module) -> tuple[Any, Any]:

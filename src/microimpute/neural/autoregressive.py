@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from microimpute.neural.calibration import Pick
 from microimpute.neural.engine import Columns, Run, Sizes
-from microimpute.neural.nets import Dropout, Linear, Residual
+from microimpute.neural.nets import Dropout, Linear, Residual, log_softmaxes
 from microimpute.neural.rows import Batch
 
 __all__ = ["Autoregressive"]
@@ -63,8 +63,7 @@ class Autoregressive(nn.Module):
 
     def loss(self, batch: Batch, random: torch.Generator) -> Tensor:
         """Return minus the log chance of each donor's classes, shape (rows,)."""
-        parts = torch.split(self(batch.x, batch.skeleton), list(self.counts), dim=1)
-        logs = torch.cat([part.log_softmax(dim=1) for part in parts], dim=1)
+        logs = log_softmaxes(self(batch.x, batch.skeleton), self.counts)
         return -(logs * batch.skeleton).sum(dim=1)
 
     def pick(self, run: Run, x: Columns, pick: Pick) -> None:

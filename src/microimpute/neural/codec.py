@@ -158,6 +158,11 @@ class Codec:
         ends = np.cumsum(self.counts).tolist()
         return tuple(slice(end - count, end) for end, count in zip(ends, self.counts, strict=True))
 
+    @cached_property
+    def owner(self) -> IntArray:
+        """Which target each column of a skeleton belongs to, shape (width,)."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
     @property
     def width(self) -> int:
         """Number of columns of all skeletons side by side."""

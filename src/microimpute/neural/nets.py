@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from microimpute.errors import MethodError
 
-__all__ = ["Dropout", "Linear", "Residual", "normal", "read", "softmaxes", "uniform", "weights"]
+__all__ = ["Dropout", "Linear", "Residual", "log_softmaxes", "normal", "read", "softmaxes", "uniform", "weights"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -97,6 +97,11 @@ class Residual(nn.Module):
             at = at + layer(self.dropout(nn.functional.silu(at)))
         out: Tensor = self.last(self.dropout(nn.functional.silu(at)))
         return out
+
+
+def log_softmaxes(logits: Tensor, counts: tuple[int, ...]) -> Tensor:
+    """Turn logits of several targets' classes, side by side, into logarithms of chances."""
+    return torch.cat([part.log_softmax(dim=1) for part in torch.split(logits, list(counts), dim=1)], dim=1)
 
 
 def softmaxes(logits: Tensor, counts: tuple[int, ...]) -> Tensor:
