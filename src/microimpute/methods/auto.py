@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, Self
 
 import numpy as np
@@ -189,7 +188,7 @@ class Auto(Method):
         able, out = [], []
         for name in sorted(names, key=lambda n: (known[n].cost, n)):
             cannot = [v.name for v in Y.variables if v.kind not in known[name].kinds]
-            lacking = [package for package in known[name].requires if find_spec(package) is None]
+            lacking = known[name].missing()
             if cannot:
                 out.append(_row(name, note=f"can't draw {', '.join(cannot)}"))
             elif lacking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 from abc import ABC, abstractmethod
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute import registry
-from microimpute.errors import MethodError, closest
+from microimpute.errors import MethodError, MissingExtraError, closest
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
 
@@ -72,6 +73,8 @@ class Method(ABC):
     #: that choose among others go by it, never by a clock, so that machines agree; the default stands for "unknown,
     #: taken to be slow".
     cost: ClassVar[float] = 1.0
+    #: Extra of this package that brings them, as in ``pip install 'microimpute[extra]'``; empty for others' methods.
+    extra: ClassVar[str] = ""
     #: Settings that make it quick for the conformance suite, which looks at the contract, not at quality.
     quick: ClassVar[Mapping[str, Any]] = {}
 
@@ -187,8 +190,34 @@ class Method(ABC):
         return {name: getattr(self, name) for name in self.setting_names()}
 
     def fresh(self) -> Self:
-        """Return an unfitted copy with the same settings."""
+        """Return an unfitted copy with the same settings.
+
+        Raises
+        ------
+        MissingExtraError
+            If a package that it needs is not installed.
+        """
+        self.check_packages()
         return type(self)(**self.settings)
+
+    @classmethod
+    def missing(cls) -> tuple[str, ...]:
+        """List the optional packages that it needs and that are not installed."""
+        return tuple(package for package in cls.requires if importlib.util.find_spec(package) is None)
+
+    @classmethod
+    def check_packages(cls) -> None:
+        """Refuse to go on without the packages that it needs.
+
+        Raises
+        ------
+        MissingExtraError
+            Names the first that is missing and the command that installs it.
+        """
+        missing = cls.missing()
+        if missing:
+            install = f"'microimpute[{cls.extra}]'" if cls.extra else " ".join(missing)
+            raise MissingExtraError(missing[0], f"method {cls.name!r}", f"pip install {install}")
 
 
 class DonorMethod(Method):
@@ -252,10 +281,13 @@ def method(name: str, settings: Mapping[str, Any] | None = None) -> Method:
     ------
     MethodError
         If there is no such method or it has no such setting.
+    MissingExtraError
+        If a package that it needs is not installed.
     """
     cls = registry.find("methods", Method, name, MethodError)  # type: ignore[type-abstract]
     chosen = dict(settings or {})
     for key in chosen:
         if key not in cls.setting_names():
             raise MethodError(f"method {name!r} has no setting {key!r}", closest(key, cls.setting_names()))
+    cls.check_packages()
     return cls(**chosen)
