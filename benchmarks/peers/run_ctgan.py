@@ -1,0 +1,55 @@
+"""The ctgan package's CTGAN and TVAE, learnt on predictors and targets jointly, filtered to the condition.
+
+Both take no weights: donors are resampled in proportion to them. Both can't condition on numbers: a pool of rows is
+generated for each draw, and each receiver takes the targets of the generated row whose predictors are nearest (Gower's
+distance: amounts by their rank among the donors, classes as equal or not).
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import torch
+from ctgan import CTGAN, TVAE
+from exchange import Question, answer, dummies
+
+warnings.filterwarnings("ignore")
+
+#: Receivers whose distances are worked out at once.
+ROWS = 250
+
+
+def coordinates(question: Question, frame: pd.DataFrame) -> torch.Tensor:
+    """Places whose Manhattan distance is Gower's, up to a factor."""
+    wide = dummies(question, frame, question.predictors)
+    for column in wide:
+        if column in question.predictors:
+            known = np.sort(question.donor[column].to_numpy(np.float64))
+            left, right = (np.searchsorted(known, wide[column], side=s) for s in ("left", "right"))
+            wide[column] = (left + right) / (2 * len(known))
+        else:
+            wide[column] *= 0.5
+    return torch.tensor(wide.to_numpy(np.float32))
+
+
+def fit(question: Question, number: int):
+    rng = np.random.default_rng([question.seed, number])
+    torch.manual_seed(1000 * question.seed + number)
+    np.random.seed(1000 * question.seed + number)  # the package reads the global generator
+    settings = dict(question.settings)
+    pool = settings.pop("pool")
+    kind = {"ctgan": CTGAN, "tvae": TVAE}[settings.pop("model")]
+    model = kind(enable_gpu=False, **settings)
+    model.fit(question.resampled(number, rng), discrete_columns=question.text)
+    at = coordinates(question, question.receiver)
+
+    def draw(again: int) -> np.ndarray:
+        made = model.sample(pool)
+        places = coordinates(question, made)
+        nearest = [torch.cdist(part, places, p=1).argmin(dim=1) for part in at.split(ROWS)]
+        return question.coded(made.iloc[torch.cat(nearest).numpy()])
+
+    return draw
+
+
+answer(fit, "ctgan", "rdt", "torch", "numpy", "pandas")
