@@ -58,7 +58,7 @@ class Peer:
         return ENVIRONMENTS / self.environment / "bin" / "python"
 
     def contender(self, label: str) -> Contender:
-        """What the journal calls it: settings, and hashes of the scripts and of the pinned versions."""
+        """Say what the journal calls it: settings, and hashes of the scripts and of the pinned versions."""
         files = (SCRIPTS / self.script, SCRIPTS / "exchange.py", SCRIPTS / f"{self.environment}.txt")
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
         return Contender(label, "peer", {**self.settings, "script": self.script, "hash": digest})
@@ -74,7 +74,7 @@ PEERS = {
 
 
 def frame(table: Table, prefix: str, text: tuple[Kind, ...]) -> pd.DataFrame:
-    """A table under plain names, classes of some kinds as text."""
+    """Put a table under plain names, classes of some kinds as text."""
     columns: dict[str, Any] = {}
     for at, (variable, values) in enumerate(zip(table.variables, table.values.T, strict=True)):
         if variable.kind in text:

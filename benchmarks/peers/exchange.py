@@ -44,11 +44,11 @@ class Question:
         return [c for c in (*self.predictors, *self.targets) if not pd.api.types.is_numeric_dtype(self.donor[c])]
 
     def weight(self, number: int) -> np.ndarray:
-        """Weights of the donors for fit 1, 2, …"""
+        """Return the weights of the donors for one fit, numbered from 1."""
         return self.donor[f"weight {number}"].to_numpy()
 
     def resampled(self, number: int, rng: np.random.Generator) -> pd.DataFrame:
-        """As many donors as there are, drawn in proportion to weight: for packages that can't use weights."""
+        """Draw as many donors as there are in proportion to weight: for packages that can't use weights."""
         weight = self.weight(number)
         rows = rng.choice(len(weight), len(weight), p=weight / weight.sum())
         return self.donor.loc[rows, [*self.predictors, *self.targets]].reset_index(drop=True)
