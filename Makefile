@@ -4,10 +4,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench quick leaderboard format samples clean
+.PHONY: help demo test check bench quick leaderboard peers peers-bench methods-bench format samples clean
 
 help: ## Show what there is to make
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -53,6 +53,28 @@ leaderboard: $(VENV)/.installed ## Make docs/benchmarks.md again from the commit
 	$(BIN)/microimpute leaderboard benchmarks/results.jsonl.gz --title "Benchmark results" --out out/leaderboard
 	cp out/leaderboard/leaderboard.md docs/benchmarks.md
 
+PEERS     ?= .venv-peers
+PYTHON312 ?= python3.12
+
+# One environment per package, all versions pinned. microimpute 3.1.4 wants Python 3.12; its name is ours, too.
+$(PEERS)/%/.installed: benchmarks/peers/%.txt
+	$(if $(filter microimpute,$*),$(PYTHON312),$(PYTHON)) -m venv $(PEERS)/$*
+	$(PEERS)/$*/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+peers: $(PEERS)/quantile_forest/.installed $(PEERS)/microimpute/.installed $(PEERS)/ctgan/.installed ## Make the environments of the packages that we are compared with
+
+peers-bench: peers $(VENV)/.installed-bench ## All numbers of docs/peers.md but mice's (DATA=folder with the surveys' files)
+	@test -d "$(DATA)" || { echo "Say where the files are: make peers-bench DATA=folder"; exit 2; }
+	MICROIMPUTE_PEERS=$(PEERS) $(BIN)/python benchmarks/peers.py --data $(DATA)
+
+methods-bench: $(VENV)/.installed-bench ## Time, memory, tails and dilution of the methods (SCF=SCFP2019.zip)
+	@test -f "$(SCF)" || { echo "Say where the file is: make methods-bench SCF=SCFP2019.zip"; exit 2; }
+	$(BIN)/python benchmarks/methods_scale.py
+	$(BIN)/python benchmarks/tails.py
+	$(BIN)/python benchmarks/tails.py --power 0.25
+	$(BIN)/python benchmarks/dilution.py $(SCF)
+
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -61,4 +83,4 @@ samples: $(VENV)/.installed-dev ## Make the bundled samples again (needs SCF=...
 	$(BIN)/python scripts/make_samples.py $(SCF) $(CPS)
 
 clean: ## Remove the environment and all results
-	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) out .pytest_cache .mypy_cache .ruff_cache .hypothesis
