@@ -65,6 +65,7 @@ class Peer:
 
 
 PEERS = {
+    "control: random donor rows": Peer("run_shuffle.py", "quantile_forest"),
     "quantile-forest chain": Peer("run_quantile_forest.py", "quantile_forest"),
     "microimpute 3.1.4 QRF": Peer("run_microimpute.py", "microimpute"),
     "microimpute 3.1.4 zero-inflated QRF": Peer("run_microimpute.py", "microimpute", {"zero_inflated": True}),
