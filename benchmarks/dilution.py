@@ -4,8 +4,9 @@
 
 Half of the households of implicate 1 give, the other half receive, as in heldout.py. Eight parts of the balance sheet
 are scored: CRPS and energy score on their standardised asinh dollars, 20 draws, learnt once. Drawn before them (the
-harder order; --last for the other) are 0, 8, 24 or 48 more targets, either unrelated (other parts with their households
-shuffled, so that they have their margins but tell nothing) or further real columns of the survey.
+harder order; --last for the other) are 0, 8, 24 or 48 more targets: "further" ones are real columns of the survey;
+"unrelated" ones are the wealth of two other households drawn at random, whose predictors stand beside the household's
+own (whatever the number of targets), so that splits that help them help nothing else.
 """
 
 import argparse
@@ -51,32 +52,34 @@ class Source:
         values = self.frame[column]
         return bool(pd.api.types.is_numeric_dtype(values) and values.abs().max() > 1000 and values.nunique() > 100)
 
-    def extras(self, kind: str, count: int, rng: np.random.Generator) -> pd.DataFrame:
-        """More targets: unrelated ones, or further columns."""
+    def extras(self, kind: str, count: int, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return more targets, and the predictors that go with them."""
         if kind == "further":
             chosen = [*self.parts, *self.others][:count]
             if len(chosen) < count:
                 raise SystemExit(f"the survey has only {len(chosen)} further columns")
-            return self.frame[chosen].add_prefix("more ")
-        made = {}
-        for i in range(count):
-            part = [*self.parts, *self.fixed][i % (len(self.parts) + len(self.fixed))]
-            made[f"more {i}"] = rng.permutation(self.frame[part].to_numpy())
-        return pd.DataFrame(made, index=self.frame.index)
+            return self.frame[chosen].add_prefix("more "), self.frame[[]]
+        parts = [*self.fixed, *self.parts]
+        strangers = [self.frame.iloc[rng.permutation(len(self.frame))].set_axis(self.frame.index) for _ in range(2)]
+        targets = pd.concat([f[parts[:24]].add_suffix(f" of {i}") for i, f in enumerate(strangers)], axis=1)
+        predictors = [f[self.predictors].add_suffix(f" of {i}") for i, f in enumerate(strangers)]
+        return targets.iloc[:, :count], pd.concat(predictors, axis=1)
 
 
 def scores(source: Source, said: str, kind: str, count: int, seed: int, last: bool) -> tuple[float, float]:
     """Energy score and CRPS of the fixed targets with so many others drawn along."""
-    extras = source.extras(kind, count, np.random.default_rng([seed, 60]))
-    frame = pd.concat([source.frame[["YY1", "WGT", *source.predictors, *source.fixed]], extras], axis=1)
+    extras, beside = source.extras(kind, count, np.random.default_rng([seed, 60]))
+    own = source.frame[["YY1", "WGT", *source.predictors, *source.fixed]]
+    predictors = [*source.predictors, *beside]
+    frame = pd.concat([own, beside, extras], axis=1)
     giving = np.random.default_rng(seed).random(len(frame)) < 0.5
     held_out = frame[~giving].reset_index(drop=True)
     targets = [*source.fixed, *extras] if last else [*extras, *source.fixed]
     fusion = Fusion(
         Survey(frame[giving].reset_index(drop=True), weight="WGT", keys="YY1"),
-        Survey(held_out[["YY1", "WGT", *source.predictors]], weight="WGT", keys="YY1"),
+        Survey(held_out[["YY1", "WGT", *predictors]], weight="WGT", keys="YY1"),
         targets=targets,
-        predictors=source.predictors,
+        predictors=predictors,
         kinds=dict.fromkeys(targets, "semicontinuous"),
     )
     training = fusion.training(1)
@@ -106,7 +109,7 @@ def line(name: str, kind: str, found: np.ndarray) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scf", type=Path, help="the SCF 2019 summary extract")
-    parser.add_argument("--methods", nargs="+", default=["shuffle", "forest", "forest:block=1000"])
+    parser.add_argument("--methods", nargs="+", default=["shuffle", "forest", "qrf", "forest:block=1000"])
     parser.add_argument("--seeds", type=int, default=3, help="number of splits")
     parser.add_argument("--last", action="store_true", help="draw the others after the fixed targets")
     said = parser.parse_args()
