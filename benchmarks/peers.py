@@ -6,12 +6,16 @@
 A peer gets what our methods get: the donors with the same five resamples of their weights, and the receivers'
 predictors; it returns 20 draws. Gates, metrics and anchors are the benchmark's own code. Records are appended to
 ``OUT/results.jsonl`` in the journal's format, so that `microimpute leaderboard` reads them; finished cells are not
-run again. Peers run one at a time, on one core; their seconds are the processor's, loading included.
+run again: peers' not as long as task, metrics, gates and their scripts stay as they are, whatever becomes of our
+methods. A new OUT begins with the committed ``peers.jsonl.gz``. Peers run one at a time, on one core; their seconds are
+the processor's, loading included.
 """
 
 import argparse
 import datetime
+import gzip
 import hashlib
+import inspect
 import json
 import os
 import resource
@@ -25,6 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import microimpute
 from microimpute.benchmark.cell import describe, judge
 from microimpute.benchmark.journal import Journal, identity, read, versions
 from microimpute.benchmark.own_task import find_task
@@ -38,6 +43,7 @@ from microimpute.tasks.base import Problem
 HERE = Path(__file__).parent
 SCRIPTS = HERE / "peers"
 ENVIRONMENTS = Path(os.environ.get("MICROIMPUTE_PEERS", HERE.parent / ".venv-peers"))
+COMMITTED = HERE / "peers.jsonl.gz"
 TASKS = ("wealth_simulator", "scf_halves", "acs_income", "eusilc_incomes")
 DRAWS, FITS, ARM = 20, 5, "split"
 #: The benchmark's limit of a cell in seconds (a gate), and how many times that a peer may run before it is ended.
@@ -146,6 +152,15 @@ def run_peer(peer: Peer, cell: Cell, data: Path | None) -> dict[str, Any]:
     return record | apart | {"peak_mb": answer["peak_mb"], "peer": answer["versions"]}
 
 
+def judges(task: str) -> str:
+    """Hash the code that a peer's result on a task depends on."""
+    root = Path(microimpute.__file__).parent
+    named = ("benchmark/cell.py", "benchmark/gates.py", "tasks/base.py", "keyed.py", "weighted.py")
+    files = [*(root / name for name in named), *sorted((root / "metrics").glob("*.py"))]
+    files.append(Path(inspect.getfile(type(find_task(task)))))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+
+
 def _children() -> float:
     """Return the processor seconds of all peers so far: on one core the same as seconds, and not a shared machine's."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -160,7 +175,7 @@ def run_peers(labels: list[str], tasks: list[str], seeds: int, data: Path | None
         for seed in range(seeds):
             for label in labels:
                 cell = Cell(task, ARM, seed, PEERS[label].contender(label), DRAWS, FITS)
-                said = identity(cell, data_hash)
+                said = identity(cell, data_hash) | {"code": judges(task)}
                 if journal.find(said) is not None:
                     continue
                 stamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -218,6 +233,9 @@ def main() -> None:
         if not PEERS[label].python.exists():
             raise SystemExit(f"{PEERS[label].python} does not exist: run `make peers` first")
     ours = tuple(Contender(name, name) for name in said.methods)
+    said.out.mkdir(parents=True, exist_ok=True)
+    if COMMITTED.exists() and not (said.out / "results.jsonl").exists():
+        (said.out / "results.jsonl").write_bytes(gzip.decompress(COMMITTED.read_bytes()))
     suite = Suite("Peers", tuple(said.tasks), ours, seeds=said.seeds, draws=DRAWS, fits=FITS, arms=(ARM,), limit=LIMIT)
     run_suite(suite, data=said.data, out=said.out, workers=1, progress=lambda step, share: print(step, file=sys.stderr))
     run_peers(said.peers, said.tasks, said.seeds, said.data, said.out)
