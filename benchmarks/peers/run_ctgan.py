@@ -1,8 +1,8 @@
 """The ctgan package's CTGAN and TVAE, learnt on predictors and targets jointly, filtered to the condition.
 
 Both take no weights: donors are resampled in proportion to them. Both can't condition on numbers: a pool of rows is
-generated for each draw, and each receiver takes the targets of the generated row whose predictors are nearest (Gower's
-distance: amounts by their rank among the donors, classes as equal or not). Generated numbers are cut to the donors'
+generated for each draw, and each receiver takes the targets of the generated row whose predictors are nearest (in
+Euclidean distance, amounts as their rank among the donors, classes as flags). Generated numbers are cut to the donors'
 range, and rounded where all donors' are whole, as the package's usual wrapper (SDV) does by default: without it, two
 fifths of the amounts were ones that no donor could have, such as small losses where there are none.
 """
@@ -22,7 +22,7 @@ ROWS = 250
 
 
 def coordinates(question: Question, frame: pd.DataFrame) -> torch.Tensor:
-    """Places whose Manhattan distance is Gower's, up to a factor."""
+    """Say where rows stand: amounts by rank, classes as flags, of which two differ where a class does."""
     wide = dummies(question, frame, question.predictors)
     for column in wide:
         if column in question.predictors:
@@ -30,7 +30,7 @@ def coordinates(question: Question, frame: pd.DataFrame) -> torch.Tensor:
             left, right = (np.searchsorted(known, wide[column], side=s) for s in ("left", "right"))
             wide[column] = (left + right) / (2 * len(known))
         else:
-            wide[column] *= 0.5
+            wide[column] *= 0.5**0.5  # another class is as far as the lowest from the highest rank
     return torch.tensor(wide.to_numpy(np.float32))
 
 
@@ -58,7 +58,7 @@ def fit(question: Question, number: int):
     def draw(again: int) -> np.ndarray:
         made = as_donors(question, model.sample(pool))
         places = coordinates(question, made)
-        nearest = [torch.cdist(part, places, p=1).argmin(dim=1) for part in at.split(ROWS)]
+        nearest = [torch.cdist(part, places, p=2).argmin(dim=1) for part in at.split(ROWS)]
         return question.coded(made.iloc[torch.cat(nearest).numpy()])
 
     return draw
