@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 # Journals that the published pages are made from; of two records of one cell the later counts.
 RESULTS ?= $(sort $(wildcard benchmarks/results*.jsonl.gz))
 
-.PHONY: help demo test check bench quick leaderboard method-pages format samples clean
+.PHONY: help demo test check bench quick leaderboard method-pages peers peers-bench methods-bench format samples clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -59,6 +59,28 @@ leaderboard: $(VENV)/.installed ## Make docs/benchmarks.md again from the commit
 method-pages: $(VENV)/.installed ## Make docs/methods again from the code and the committed results
 	$(BIN)/python scripts/make_method_pages.py docs/methods $(RESULTS)
 
+PEERS     ?= .venv-peers
+PYTHON312 ?= python3.12
+
+# One environment per package, all versions pinned. microimpute 3.1.4 wants Python 3.12; its name is ours, too.
+$(PEERS)/%/.installed: benchmarks/peers/%.txt
+	$(if $(filter microimpute,$*),$(PYTHON312),$(PYTHON)) -m venv $(PEERS)/$*
+	$(PEERS)/$*/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+peers: $(PEERS)/quantile_forest/.installed $(PEERS)/microimpute/.installed $(PEERS)/ctgan/.installed ## Make the environments of the packages that we are compared with
+
+peers-bench: peers $(VENV)/.installed-bench ## All numbers of docs/peers.md but mice's (DATA=folder with the surveys' files)
+	@test -d "$(DATA)" || { echo "Say where the files are: make peers-bench DATA=folder"; exit 2; }
+	MICROIMPUTE_PEERS=$(PEERS) $(BIN)/python benchmarks/peers.py --data $(DATA)
+
+methods-bench: $(VENV)/.installed-bench ## Time, memory, tails and dilution of the methods (SCF=SCFP2019.zip)
+	@test -f "$(SCF)" || { echo "Say where the file is: make methods-bench SCF=SCFP2019.zip"; exit 2; }
+	$(BIN)/python benchmarks/methods_scale.py
+	$(BIN)/python benchmarks/tails.py
+	$(BIN)/python benchmarks/tails.py --power 0.25
+	$(BIN)/python benchmarks/dilution.py $(SCF)
+
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -67,4 +89,4 @@ samples: $(VENV)/.installed-dev ## Make the bundled samples again (needs SCF=...
 	$(BIN)/python scripts/make_samples.py $(SCF) $(CPS)
 
 clean: ## Remove the environment and all results
-	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) out .pytest_cache .mypy_cache .ruff_cache .hypothesis

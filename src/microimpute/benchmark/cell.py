@@ -26,7 +26,7 @@ from microimpute.metrics.base import Scored, audits, metrics
 from microimpute.rules import derive
 from microimpute.tasks.base import Problem
 
-__all__ = ["draw_all", "oracle", "question", "run_cell", "score_all"]
+__all__ = ["describe", "draw_all", "judge", "oracle", "question", "run_cell", "score_all"]
 
 FloatArray = npt.NDArray[np.float64]
 Draws = tuple[FloatArray, npt.NDArray[np.int64]]
@@ -52,43 +52,63 @@ def run_cell(cell: Cell, data: Path | None, limit: float) -> dict[str, Any]:
 
     with threadpool_limits(1):
         problem = find_task(cell.task).problem(cell.seed, cell.arm, data)
-        record = _describe(problem)
+        record = describe(problem)
         if cell.contender.label == ORACLE:
             return record | {"status": "ok", "reason": "", "values": _oracle_values(problem, cell)}
         start = time.perf_counter()
         try:
             drawn, fits = draw_all(problem.fusion, cell)
         except MicroImputeError as error:
-            return record | _failed(str(error), start)
+            return record | _failed(str(error), time.perf_counter() - start)
         except Exception as error:  # noqa: BLE001 (any method's fault must not end the run; it is recorded and told)
-            return record | _failed(_told(error), start)
-        seconds = time.perf_counter() - start
-        if not len(problem.truth):
-            seconds = round(seconds, 3)
-            return record | {
-                "status": "ok",
-                "reason": "",
-                "seconds": seconds,
-                "values": {},
-                "across": margins(problem, drawn),
-            }
-        record |= {"seconds": round(seconds, 3), "gates": gates(problem.fusion, problem.truth, drawn, seconds, limit)}
-        if record["gates"]["missing"]:
-            return record | {"status": "gate", "reason": "draws are missing or infinite", "values": {}, "audits": {}}
-        scored = question(problem, drawn, fits, cell.seed)
-        shut = [name for name, share in record["gates"].items() if share > 0]
-        record |= {"status": "gate" if shut else "ok", "reason": ", ".join(shut)}
-        try:
-            record |= {"values": _finite(score_all(scored)), "audits": _finite(_audited(scored))}
-        except Exception as error:  # noqa: BLE001 (draws far from any donor can break a metric; the run goes on)
-            if not shut:
-                return record | _failed(f"its draws can't be scored: {_told(error)}", start)
-            record |= {"values": {}, "audits": {}}
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return record | {"peak_mb": round(peak)}
+            return record | _failed(_told(error), time.perf_counter() - start)
+        return record | judge(problem, drawn, fits, cell.seed, time.perf_counter() - start, limit)
 
 
-def _describe(problem: Problem) -> dict[str, Any]:
+def judge(
+    problem: Problem, drawn: FloatArray, fits: npt.NDArray[np.int64], seed: int, seconds: float, limit: float
+) -> dict[str, Any]:
+    """Put draws through the gates and score them, wherever they come from.
+
+    Parameters
+    ----------
+    problem
+        What was asked.
+    drawn
+        Shape (draws, n, targets), classes as codes.
+    fits
+        Shape (draws,): number of each draw's fit.
+    seed
+        Of the instance.
+    seconds, limit
+        What fitting and drawing took, and may take.
+
+    Returns
+    -------
+    dict
+        What `run_cell` returns, less the description of the problem.
+    """
+    record: dict[str, Any] = {"seconds": round(seconds, 3)}
+    if not len(problem.truth):
+        return record | {"status": "ok", "reason": "", "values": {}, "across": margins(problem, drawn)}
+    record["gates"] = gates(problem.fusion, problem.truth, drawn, seconds, limit)
+    if record["gates"]["missing"]:
+        return record | {"status": "gate", "reason": "draws are missing or infinite", "values": {}, "audits": {}}
+    scored = question(problem, drawn, fits, seed)
+    shut = [name for name, share in record["gates"].items() if share > 0]
+    record |= {"status": "gate" if shut else "ok", "reason": ", ".join(shut)}
+    try:
+        record |= {"values": _finite(score_all(scored)), "audits": _finite(_audited(scored))}
+    except Exception as error:  # noqa: BLE001 (draws far from any donor can break a metric; the run goes on)
+        if not shut:
+            return record | _failed(f"its draws can't be scored: {_told(error)}", seconds)
+        record |= {"values": {}, "audits": {}}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return record | {"peak_mb": round(peak)}
+
+
+def describe(problem: Problem) -> dict[str, Any]:
+    """Return what a record says of the problem: kinds of targets, rows, notes, whether there is a true sampler."""
     fusion = problem.fusion
     kinds = {t: fusion.variables[t].kind.value for t in fusion.targets} | dict.fromkeys(fusion.derived, "total")
     rows = {"donors": len(fusion.donor), "receivers": len(fusion.receiver)}
@@ -107,9 +127,8 @@ def _finite(found: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _failed(reason: str, start: float) -> dict[str, Any]:
-    seconds = round(time.perf_counter() - start, 3)
-    return {"status": "failed", "reason": reason, "seconds": seconds, "gates": {}, "values": {}, "audits": {}}
+def _failed(reason: str, seconds: float) -> dict[str, Any]:
+    return {"status": "failed", "reason": reason, "seconds": round(seconds, 3), "gates": {}, "values": {}, "audits": {}}
 
 
 def draw_all(fusion: Fusion, cell: Cell) -> Draws:
