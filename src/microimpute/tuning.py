@@ -149,8 +149,8 @@ def _marks(held: _Held) -> tuple[FloatArray, FloatArray]:
             at = np.quantile(ours, CUTS, weights=held.weight, method="inverted_cdf")
             at = np.unique(np.append(at, 0.0)) if (ours == 0).any() else np.unique(at)
             a, b = ours[:, None] <= at, theirs[:, None] <= at
-        spread = np.sqrt(np.average(a, axis=0, weights=held.weight) * (1 - np.average(a, axis=0, weights=held.weight)))
-        whole = np.sqrt(np.sum(spread**2))
+        share = np.clip(np.average(a, axis=0, weights=held.weight), 0.0, 1.0)  # rounding may pass the ends
+        whole = np.sqrt(np.sum(share * (1 - share)))
         learnt.append(a / whole if whole > 0 else a * 0.0)
         truth.append(b / whole if whole > 0 else b * 0.0)
     return np.hstack(learnt), np.hstack(truth)

@@ -71,7 +71,8 @@ def test_targets_follow_predictors_and_each_other_but_less_than_when_fused(donor
 
     fused = linked(impute(fusion(donor, donor[["id", "income", "age", "region", "weight"]]), method="forest", m=2))
     mine = linked(drawn)
-    assert all(0.5 * f < s < f + 0.02 for s, f in zip(mine, fused, strict=True))
+    error = np.sqrt(2 / len(donor))  # of the difference of two correlations, at most
+    assert all(0.5 * f < s < f + 2 * error for s, f in zip(mine, fused, strict=True))
     both = np.corrcoef(drawn.numbers("wealth")[0] > 0, drawn.numbers("owner")[0])[0, 1]
     truth = np.corrcoef(donor["wealth"] > 0, donor["owner"])[0, 1]
     assert both == pytest.approx(truth, abs=0.1)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from microimpute.blocks import Block, plan
 from microimpute.chain import Chain
+from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.links import Growth, whole_numbers
@@ -31,7 +32,7 @@ class Forest(Method):
     trees
         Trees per block and implicate.
     leaf
-        Least number of donors that a leaf should hold.
+        Least number of donors that a leaf should hold; with `tuned`, where the search begins.
     features
         Share of the features tried at each split.
     share
@@ -40,11 +41,24 @@ class Forest(Method):
         Targets per block. Each block is one donor's bundle, conditioned on the blocks before it in the order
         of the targets. Parts of one total share a block if they are no more than fit; targets that edit rules
         tie to each other share one whatever its size.
+    cuts
+        Random cuts of each amount that each tree separates besides scores, so that splits also find where only
+        spread or shape changes with the predictors; see `trees.grow`.
+    predict
+        Whether trees also read what ridge regressions predict of the block's targets, for donors from other
+        households: a smooth effect then takes one split, not many. Values stay a donor's.
+    tuned
+        Whether each block's leaves may hold a half to 32 times as many donors as `leaf`, as donors held out say.
+    adjust
+        Whether amounts move along a regression from the leaf donor to the receiver, for targets of which donors
+        held out are predicted better so; zeros and signs stay the donor's, the donors' weighted margin comes
+        back, and drawn amounts are ones that donors have. Not for targets that rules bind to one donor. Needs
+        `tuned`.
     """
 
     name = "forest"
     summary = "Targets in chained blocks, each from one donor in the leaves of weighted trees."
-    reference = "Meinshausen (2006); Ćevid et al. (2022); leaf draws as in synthpop's CART (Nowok et al. 2016)."
+    reference = "Meinshausen (2006); Ćevid et al. (2022); Nowok et al. (2016); Abadie & Imbens (2011) for the lines."
     advice = (
         "The default: for any mix of kinds, from a few hundred donors on. With fewer donors, or where effects "
         "are smooth and strong, compare `srmi`."
@@ -68,6 +82,11 @@ class Forest(Method):
     ) -> None:
         self._growth = Growth("forest", trees, leaf, features, share, cuts, adjust, tuned, predict)
         whole_numbers("forest", block=block)
+        if not isinstance(cuts, int) or isinstance(cuts, bool) or cuts < 0:
+            raise MethodError(f"forest's cuts is {cuts!r}", "Give a whole number of at least 0.")
+        for name, value in (("predict", predict), ("tuned", tuned), ("adjust", adjust)):
+            if not isinstance(value, bool):
+                raise MethodError(f"forest's {name} is {value!r}", "Give true or false.")
         self.trees = trees
         self.leaf = leaf
         self.features = features
