@@ -102,3 +102,39 @@ def test_missing_and_short_arrays_are_refused(world):
         LeafForest.from_state({k: v for k, v in arrays.items() if k != "left"}, "", 2000, 4)
     with pytest.raises(MethodError, match="outside itself"):
         LeafForest.from_state(arrays | {"right": arrays["right"][:-1]}, "", 2000, 4)
+
+
+def test_cut_back_trees_have_larger_leaves_with_the_same_donors():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(1000, 3)).astype(np.float32)
+    forest = grow(x, x[:, :1] ** 2, np.ones(1000), rng, trees=4, leaf=5, features=1.0, share=1.0)
+    coarse = forest.coarser(60)
+    rows = np.arange(1000)
+    for tree in range(4):
+        which = np.full(1000, (tree + 0.5) / 4)
+        fine, wide = forest.route(x, rows, which), coarse.route(x, rows, which)
+        _, count = np.unique(wide, return_counts=True)
+        assert count.min() >= 60
+        for leaf in np.unique(fine):  # a fine leaf lies within one wide leaf
+            assert len(np.unique(wide[fine == leaf])) == 1
+        sizes = coarse.end[wide] - coarse.start[wide]
+        assert np.array_equal(sizes, np.bincount(wide)[wide])  # donors are these rows: each leaf holds its own
+    assert np.array_equal(np.unique(coarse.order[coarse.start[wide[0]] : coarse.end[wide[0]]]), rows[wide == wide[0]])
+
+
+def test_cuts_find_where_only_the_spread_changes():
+    rng = np.random.default_rng(4)
+    x = rng.uniform(-1, 1, (4000, 4)).astype(np.float32)
+    y = rng.normal(size=4000) * np.where(x[:, 0] > 0, 3.0, 1.0)
+    ranked = (np.argsort(np.argsort(y)) + 0.5)[:, None] / len(y)
+
+    def ratio(**more):
+        forest = grow(
+            x, y[:, None], np.ones(4000), np.random.default_rng(5),
+            trees=20, leaf=200, features=1.0, share=1.0, **more,
+        )  # fmt: skip
+        drawn = y[forest.draw(x, np.arange(4000), rng.random(4000), rng.random(4000))]
+        return drawn[x[:, 0] > 0].std() / drawn[x[:, 0] <= 0].std()
+
+    assert ratio(ranked=ranked, cuts=2) > 2.5  # truth 3
+    assert ratio() < 2.5  # without cuts, splits hardly see it
