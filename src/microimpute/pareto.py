@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Tail", "fit_tail"]
+from microimpute.kinds import Variable
+
+__all__ = ["Tail", "fit_tail", "largest_held"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -61,6 +63,27 @@ class Tail:
         excess = -np.log(rest) if abs(shape) < 1e-9 else np.expm1(-shape * np.log(rest)) / shape
         return np.asarray(np.minimum(threshold + scale * excess, largest))
 
+    def beyond(self, values: FloatArray, donors: FloatArray, within: FloatArray) -> FloatArray:
+        """Draw anew those of some values that are above the threshold, each at its own donors' place in the tail.
+
+        Parameters
+        ----------
+        values
+            float64, shape (rows,): amounts that donors have.
+        donors
+            float64, shape (donors,): the donors' amounts, ascending.
+        within
+            float64 in (0, 1), shape (rows,): where in the share of the donors with that amount.
+        """
+        out = values.copy()
+        rows = np.flatnonzero(values > self.law[0])
+        highest = donors[len(donors) - self.count :]
+        first, end = (np.searchsorted(highest, values[rows], side=side) for side in ("left", "right"))
+        place = within[rows] * (end - first)
+        above = np.minimum(first + place.astype(np.int64), self.count - 1)
+        out[rows] = self.amount(above, place % 1.0)
+        return out
+
     def is_sound(self, donors: int) -> bool:
         """Whether it is a tail of no more than so many donors."""
         if self.law.shape != (4,) or self.share.ndim != 1 or not 1 <= self.count <= donors:
@@ -68,6 +91,13 @@ class Tail:
         threshold, shape, scale, largest = self.law
         law = 0 < threshold <= largest and SHAPES[0] <= shape <= SHAPES[1] and 0 < scale < np.inf
         return bool(law and (np.diff(self.share) >= 0).all() and self.share[0] == 0 and self.share[-1] == 1)
+
+
+def largest_held(variable: Variable) -> float:
+    """Say what the column that draws go to can hold."""
+    if variable.dtype is not None and variable.dtype.is_integer():
+        return float(min(np.iinfo(str(variable.dtype).lower()).max, 2**53))
+    return np.inf
 
 
 def fit_tail(values: FloatArray, weight: FloatArray, largest: float = np.inf) -> Tail | None:

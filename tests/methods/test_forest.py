@@ -132,3 +132,42 @@ def test_totals_lead_and_are_dropped():
     assert drawn.shape == (20, 2)
     assert set(drawn[:, 0]) <= set(donor["wealth"])
     assert set(drawn[:, 1]) <= set(donor["debt"])
+
+
+def test_the_tail_goes_beyond_the_largest_donor_and_is_nearer_the_truth():
+    """Pareto donors of index 1.8: far quantiles over donor samples, by the tail and by donors' own amounts."""
+    rng = np.random.default_rng(30)
+    logs = {True: [], False: []}
+    beyond = 0.0
+    for seed in range(25):
+        donor = pd.DataFrame({"x": rng.normal(size=600)})
+        donor["y"] = (1 - rng.random(600)) ** (-1 / 1.8)
+        receiver = pd.DataFrame({"x": rng.normal(size=20_000)})
+        for tail in logs:
+            done = impute(donor, receiver, targets=["y"], method=method("forest", {"tail": tail}), m=1, seed=seed)
+            got = done.numbers("y")[0]
+            logs[tail].append(np.log(np.quantile(got, 0.999)) - np.log(0.001) / -1.8)
+            beyond += np.mean(got > donor["y"].max()) * tail / 25
+    error = {tail: np.mean(np.square(e)) for tail, e in logs.items()}
+    assert error[True] < error[False]  # without the tail, the planted fault: bound by the largest donor
+    assert 0.3 / 600 < beyond < 3 / 600  # one in 600 receivers is larger than the largest of 600 donors
+
+
+def test_a_tail_comes_back_from_its_file_and_a_damaged_one_is_refused():
+    rng = np.random.default_rng(31)
+    X = Table((Variable("x", Kind.CONTINUOUS),), rng.normal(size=(500, 1)))
+    Y = Table((Variable("y", Kind.CONTINUOUS),), (1 - rng.random((500, 1))) ** (-1 / 1.8))
+    made = method("forest", {"tail": True})
+    fitted = made.fit(X, Y, np.ones(500), np.random.default_rng(0))
+    numbers = RowRandom(0, 1, np.arange(500, dtype=np.uint64))
+    again = made.fresh()
+    again.predictors, again.targets = fitted.predictors, fitted.targets
+    assert np.array_equal(again.set_state(fitted.state()).draw(X, numbers), fitted.draw(X, numbers))
+    with pytest.raises(MethodError, match="tail"):
+        again.set_state(fitted.state() | {"tail.0.donors": np.zeros(3)})
+
+
+@pytest.mark.parametrize("bad", [{"cuts": -1}, {"cuts": 0.5}, {"predict": 1}, {"tuned": "yes"}, {"tail": None}])
+def test_settings_that_cannot_be_are_refused(bad):
+    with pytest.raises(MethodError, match=next(iter(bad))):
+        method("forest", bad)

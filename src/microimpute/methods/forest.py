@@ -16,6 +16,7 @@ from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.links import Growth, whole_numbers
 from microimpute.methods.base import FloatArray, Method
+from microimpute.pareto import Tail, fit_tail, largest_held
 
 __all__ = ["Forest"]
 
@@ -54,6 +55,11 @@ class Forest(Method):
         held out are predicted better so; zeros and signs stay the donor's, the donors' weighted margin comes
         back, and drawn amounts are ones that donors have. Not for targets that rules bind to one donor. Needs
         `tuned`.
+    tail
+        Draw amounts above a threshold from a generalised Pareto distribution fitted to the donors there, at the
+        drawn donor's place in it, so that the largest donor is no bound; see `pareto.fit_tail`. Right for far
+        quantiles, such as .999 of few donors, which is what it is for; the benchmark's scores are no better for it.
+        Not for counts, losses, or targets that rules bind to one donor.
     """
 
     name = "forest"
@@ -79,12 +85,13 @@ class Forest(Method):
         adjust: bool = True,
         tuned: bool = True,
         predict: bool = True,
+        tail: bool = False,
     ) -> None:
         self._growth = Growth("forest", trees, leaf, features, share, cuts, adjust, tuned, predict)
         whole_numbers("forest", block=block)
         if not isinstance(cuts, int) or isinstance(cuts, bool) or cuts < 0:
             raise MethodError(f"forest's cuts is {cuts!r}", "Give a whole number of at least 0.")
-        for name, value in (("predict", predict), ("tuned", tuned), ("adjust", adjust)):
+        for name, value in (("predict", predict), ("tuned", tuned), ("adjust", adjust), ("tail", tail)):
             if not isinstance(value, bool):
                 raise MethodError(f"forest's {name} is {value!r}", "Give true or false.")
         self.trees = trees
@@ -96,6 +103,7 @@ class Forest(Method):
         self.adjust = adjust
         self.tuned = tuned
         self.predict = predict
+        self.tail = tail
 
     def fit(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> Self:
         """Grow each block's trees on the predictors and the blocks before it."""
@@ -103,11 +111,30 @@ class Forest(Method):
         self.guides = 0 if Y.totals is None else Y.totals.shape[1]
         Y = _led_by_totals(Y)
         self.chain = Chain.grow(X, Y, plan(Y, self.block), weight, rng, self._growth)
+        self.tails = self._fit_tails(Y, weight) if self.tail else {}
         return self
+
+    def _fit_tails(self, Y: Table, weight: FloatArray) -> dict[int, tuple[Tail, FloatArray]]:
+        """Fit the tail of each amount that no rule binds to others; returns it with the donors' amounts, rising."""
+        bound = {t for group in Y.ties.together for t in group}
+        found = {}
+        for column, variable in enumerate(Y.variables):
+            if column in bound or variable.kind not in (Kind.CONTINUOUS, Kind.SEMICONTINUOUS):
+                continue
+            rows = np.flatnonzero(weight > 0)
+            rows = rows[np.argsort(Y.values[rows, column], kind="stable")]
+            values = Y.values[rows, column]
+            tail = fit_tail(values, weight[rows], largest_held(variable))
+            if tail is not None:
+                found[column] = (tail, values)
+        return found
 
     def draw(self, X: Table, rng: RowRandom) -> FloatArray:
         """Draw block by block, each from one donor, shape (rows, targets)."""
-        return self.chain.draw(X, rng)[:, self.guides :]
+        out = self.chain.draw(X, rng)
+        for column, (tail, donors) in self.tails.items():
+            out[:, column] = tail.beyond(out[:, column], donors, rng.uniform(f"tail {column}"))
+        return out[:, self.guides :]
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -116,13 +143,24 @@ class Forest(Method):
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return the donors' bundles, the rules' ties, and each block's donors and trees."""
-        return self.chain.state() | {"guides": np.array([self.guides])}
+        arrays = self.chain.state() | {"guides": np.array([self.guides])}
+        for column, (tail, donors) in self.tails.items():
+            arrays |= {f"tail.{column}": tail.law, f"tail.{column}.above": tail.share, f"tail.{column}.donors": donors}
+        return arrays
 
     def set_state(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Take the arrays back, after checking every index in them."""
         self.guides = max(0, int(arrays["guides"][0]))
         # the guiding totals are drawn too, and dropped again
         self.chain = Chain.from_state(arrays, self.predictors, (*_guides(self.guides), *self.targets))
+        self.tails = {}
+        for column in range(self.guides + len(self.targets)):
+            if f"tail.{column}" in arrays:
+                tail = Tail(arrays[f"tail.{column}"], arrays[f"tail.{column}.above"])
+                donors = arrays[f"tail.{column}.donors"]
+                if not tail.is_sound(len(donors)) or (np.diff(donors) < 0).any():
+                    raise MethodError("the saved tail does not fit its donors", "Save the model again.")
+                self.tails[column] = (tail, donors)
         return self
 
 

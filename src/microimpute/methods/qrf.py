@@ -12,10 +12,10 @@ from microimpute.blocks import Block, plan
 from microimpute.chain import Chain, Features, IntArray
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
-from microimpute.kinds import Kind, Table, Variable
+from microimpute.kinds import Kind, Table
 from microimpute.links import Growth, Link
 from microimpute.methods.base import FloatArray, Method
-from microimpute.pareto import Tail, fit_tail
+from microimpute.pareto import Tail, fit_tail, largest_held
 
 __all__ = ["QRF"]
 
@@ -100,7 +100,7 @@ class QRF(Method):
         for number, link in enumerate(self.chain.links):
             if self.tail and self._is_amount(link):
                 values = Y.values[link.donors, link.block.targets[0]]
-                found = fit_tail(values, weight[link.donors], _largest(Y.variables[link.block.targets[0]]))
+                found = fit_tail(values, weight[link.donors], largest_held(Y.variables[link.block.targets[0]]))
                 self.tails |= {} if found is None else {number: found}
         self.marginals: list[Chain] = []
         for target, variable in enumerate(Y.variables if self.marginal else ()):
@@ -223,10 +223,3 @@ def _quantiles(chain: Chain, inputs: Features, rows: IntArray, levels: FloatArra
     place = np.searchsorted(running[1:], low + levels * (high - low) - 1e-9)
     chosen = donor[order][np.clip(place, ends[:-1, None], ends[1:, None] - 1)]
     return np.asarray(chain.bundles[link.donors[chosen], link.block.targets[0]])
-
-
-def _largest(variable: Variable) -> float:
-    """Say what the column that draws go to can hold."""
-    if variable.dtype is not None and variable.dtype.is_integer():
-        return float(min(np.iinfo(str(variable.dtype).lower()).max, 2**53))
-    return np.inf
