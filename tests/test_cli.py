@@ -36,7 +36,7 @@ def test_one_method_in_full():
     cls = methods()["hotdeck"]
     assert told.exit_code == 0
     flat = " ".join(told.output.split())
-    for words in (cls.summary, cls.advice, cls.reference, "Classes are the cells of all predictors"):
+    for words in (cls.summary, cls.advice, cls.reference, "Cells are the combinations of all predictors"):
         assert words in flat
     for setting in cls.setting_names():
         assert f"  {setting} = " in told.output

@@ -25,7 +25,8 @@ Features = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-#: Fewest donors for regressions that trees read, folds that predict each other, most levels of a class that have any.
+#: Fewest effective donors for regressions that trees read, folds that predict each other, most levels of a class that
+#: has any.
 FEWEST, FOLDS, LEVELS = 100, 3, 12
 
 
@@ -187,7 +188,7 @@ class Donors:
         """Fit regressions, choose the size of leaves and the lines that help, and grow the forest."""
         design = self.linear.dense() if growth.regresses else np.zeros((len(self.part), 1))
         read = np.ascontiguousarray(self.features)
-        if growth.predict and len(self.part) >= FEWEST:
+        if growth.predict and glm.effective(self.weight).sum() >= FEWEST:
             goal = scores(_predictable(self.part), self.weight)
             link = replace(link, predicts=glm.normals(design, goal, self.weight, growth.ridge))
             read = np.hstack([read, self._predicted(design, goal, growth.ridge, rng)])

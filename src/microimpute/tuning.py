@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from microimpute.adjustment import Adjustment, adjust, ranks
 from microimpute.encoding import scores
+from microimpute.glm import effective
 from microimpute.kinds import Table
 from microimpute.trees import LeafForest, grow
 
@@ -26,7 +27,7 @@ BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 Features = npt.NDArray[np.float32]
 
-#: Most donors who learn and judge, trees that are grown; with fewer donors than this nobody can say.
+#: Most donors who learn and judge, trees that are grown; with fewer effective donors nobody can say.
 JUDGED, TREES, TOO_FEW = 2_000, 10, 100
 #: Sizes of leaves that are tried, in sizes asked for.
 SIZES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -83,7 +84,7 @@ def tune(donors: Judged, free: Collection[int], rng: np.random.Generator, leaf: 
     ridge, cuts
         See `glm` and `trees.grow`.
     """
-    if len(donors.part) < TOO_FEW:
+    if effective(donors.weight).sum() < TOO_FEW:
         return Tuned(leaf, frozenset())
     learn, judge = _halves(len(donors.part), donors.households, rng)
     if min(len(learn), len(judge)) < TOO_FEW // 4:

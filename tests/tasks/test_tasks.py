@@ -89,7 +89,8 @@ def test_targets_are_hidden_and_units_stay_together(name: str, arm: str, data: P
     assert 0 < len(fusion.donor) <= 5000
     assert 0 < len(fusion.receiver) <= 5000
     assert all(v.reason == "declared" for v in fusion.variables.values())
-    assert not [n.text for n in fusion.notes if n.warning and "published" not in n.text]
+    known = ("published", "no donor is like them")  # what the data are like, not what went wrong
+    assert not [n.text for n in fusion.notes if n.warning and not any(k in n.text for k in known)]
 
 
 @pytest.mark.parametrize(("name", "arm"), PAIRS)
