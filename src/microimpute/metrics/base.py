@@ -228,8 +228,6 @@ class Metric(ABC):
     #: Least difference between null and oracle that carries information; smaller ones count as this much, so that
     #: a task on which the null is already perfect gives nobody a skill made of noise.
     matters: ClassVar[float] = 0.01
-    #: Whether it is cheap enough for cross-validation, where many are asked and one other speaks for the same family.
-    cheap: ClassVar[bool] = True
 
     @abstractmethod
     def score(self, scored: Scored) -> Mapping[str, float]:
@@ -245,6 +243,10 @@ class Metric(ABC):
         mapping of str to float
             Not negative (up to rounding and the fairness correction of proper scores), finite.
         """
+
+    def cheaper(self) -> Metric:
+        """Return a version that costs less, for cross-validation, which asks often; by default there is none."""
+        return self
 
 
 class Audit(ABC):
