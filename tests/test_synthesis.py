@@ -123,6 +123,13 @@ def test_utility_is_near_one_for_a_good_synthesis_and_large_for_independent_marg
     assert np.mean(independent) > 2.5
 
 
+def test_any_method_that_makes_new_records_is_an_engine(donor):
+    made = synthesise(donor, 2, 1, method="srmi", rules=RULES)
+    assert max(made.utility()["pmse_ratio"]) < 1.5
+    assert max(made.copies) == 0
+    assert [rule["broken_draws"] for rule in made.manifest["rules"]] == [0, 0]
+
+
 def test_utility_sees_lost_weights(donor):
     class NoWeights(QRF):
         def fit(self, X, Y, weight, rng):

@@ -28,6 +28,8 @@ Fit = Callable[["Donors", np.random.Generator], Callable[[Table, RowRandom], Flo
 TOLERANCE = 0.001
 #: Times that the null is drawn, each from a resample of its own, and most resamples of the truth that are compared.
 REPEATS, RESAMPLES = 3, 5
+#: Family of metrics that know by themselves what chance gives, and need no resamples for it.
+TOLD_APART = "indistinguishability"
 #: A figure that differs among resamples of the truth, or of the null, by more than so many times what matters says
 #: nothing in this sample and is not asked: a ratio to a median near zero, shares of a total near zero.
 UNSTABLE = 10.0
@@ -176,6 +178,10 @@ class Verdict:
 class Judge:
     """Scores draws for held-out donors with the benchmark's metrics, between the null and the truth.
 
+    Scores of conditional distributions (CRPS, energy score …) can't be brought to zero, and how low the truth's own
+    would be is not known: there the best of all that was heard stands for the truth. Otherwise a tenth of what can
+    be gained would look like nothing beside the luck of other figures.
+
     Parameters
     ----------
     held_out
@@ -187,7 +193,7 @@ class Judge:
         self._null = [_errors(self.question(held_out.shuffled(r))) for r in range(REPEATS)]
         truth = self._resampled_truth()
         self._oracle = _errors(truth, anchored_only=True)
-        self._noise = [_errors(_one(truth, i), anchored_only=True) for i in range(min(RESAMPLES, truth.m))]
+        self._noise = [_errors(_one(truth, i), True, but=TOLD_APART) for i in range(min(RESAMPLES, truth.m))]
         self._heard: dict[str, Errors] = {}
 
     def question(self, draws: FloatArray) -> Scored:
@@ -244,7 +250,7 @@ class Judge:
     def verdicts(self) -> dict[str, Verdict]:
         """Judge all that was heard, by name, in that order."""
         found: list[tuple[str, int, Errors]] = [(NULL, r, e) for r, e in enumerate(self._null)]
-        found.append((ORACLE, 0, self._oracle))
+        found.append((ORACLE, 0, {**self._oracle, **self._best()}))
         found += [(name, 0, errors) for name, errors in self._heard.items()]
         family = {name: cls.family for name, cls in metrics().items()}
         rows = [
@@ -261,6 +267,15 @@ class Judge:
         told = set(frame.loc[frame["informative"], "family"]) | set(skill.columns[(skill < 0).any()])
         kept = [f for f in FAMILIES if f in told]
         return {name: Verdict({f: _plain(skill.at[name, f]) for f in kept}) for name in self._heard}
+
+    def _best(self) -> Errors:
+        """Return the least error of all that was heard where the truth's own is not known."""
+        heard = list(self._heard.values())
+        return {
+            name: {t: min(errors[name][t] for errors in heard) for t in heard[0][name]}
+            for name, cls in metrics().items()
+            if not cls.anchored
+        }
 
     def _noise_of(self, rows: Sequence[tuple[Any, ...]]) -> list[float]:
         """Return the largest error of the truth, resampled, or difference among nulls, for each row's figure.
@@ -294,9 +309,9 @@ def _summed(values: FloatArray, terms: Sequence[tuple[int, int]]) -> FloatArray:
     return np.asarray(sum(times * values[..., position] for position, times in terms))
 
 
-def _errors(scored: Scored, anchored_only: bool = False) -> Errors:
-    asked = {n: cls for n, cls in metrics().items() if cls.cheap and (cls.anchored or not anchored_only)}
-    return {name: cls().score(scored) for name, cls in asked.items()}
+def _errors(scored: Scored, anchored_only: bool = False, but: str = "") -> Errors:
+    asked = {n: cls for n, cls in metrics().items() if (cls.anchored or not anchored_only) and cls.family != but}
+    return {name: cls().cheaper().score(scored) for name, cls in asked.items()}
 
 
 def choose(verdicts: Mapping[str, Verdict]) -> tuple[str, dict[str, str]]:

@@ -185,3 +185,20 @@ def test_seed_decides_what_is_sampled(scored):
 
 def _parts(case):
     return case.truth.values, case.draws, case.X.values
+
+
+def test_the_cheaper_classifier_test_agrees(scored):
+    """Three folds, and ½ for the null: near the full test's figure, on good draws as on bad ones."""
+    for draw in (right, lambda rng, x, y: [x], lambda rng, x, y: [rng.permutation(y)]):
+        case = run(scored, draw)
+        full, cheap = (m.score(case)[BUNDLE] for m in (own.ClassifierTwoSample(), own.ClassifierTwoSample().cheaper()))
+        assert cheap == pytest.approx(full, abs=0.05)
+    assert isinstance(own.PMSE().cheaper(), own.PMSE)  # other metrics are their own
+
+
+def test_the_propensity_ratio_is_the_score_and_one(scored):
+    medians = run(scored, lambda rng, x, y: [x])
+    assert own.PMSE().ratio(medians) == pytest.approx(own.PMSE().score(medians)[BUNDLE] + 1)
+    good = run(scored, right)
+    assert own.PMSE().score(good)[BUNDLE] == max(own.PMSE().ratio(good) - 1, 0.0)
+    assert 0.6 < own.PMSE().ratio(good) < 1.4

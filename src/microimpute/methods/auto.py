@@ -43,11 +43,12 @@ class Auto(Method):
 
     Donor households, `households` of them at most, are divided into folds; each candidate learns from the other
     folds as it would for an implicate, and draws for the fold held out. The draws are scored with the benchmark's
-    metrics (energy score, CRPS, tails, shares of zeros, propensity error …; those that declare themselves cheap)
-    and placed between a weighted shuffle of donors and the truth, as `microimpute.skill` says. The candidate of the
-    highest mean skill over families of metrics wins; one that is clearly worse than the shuffle in some family
-    (below `microimpute.selection.FAILED`) is out as long as another is so in none, and so is one that breaks edit
-    rules or draws what no donor could have. The winner then learns from all donors.
+    metrics (energy score, CRPS, tails, shares of zeros, classifier tests …) and placed between a weighted shuffle
+    of donors and the truth, as `microimpute.skill` says; where the truth's own score is not known, the best
+    candidate stands for it. The candidate of the highest mean skill over families of metrics wins; one that is
+    clearly worse than the shuffle in some family (below `microimpute.selection.FAILED`) is out as long as another
+    is so in none, and so is one that breaks edit rules or draws what no donor could have. The winner then learns
+    from all donors.
 
     Each row may also be drawn from one of up to three of the best candidates, with probabilities that minimise the
     energy score of held-out donors: a whole bundle comes from one method. Such a mixture is taken only if, on folds

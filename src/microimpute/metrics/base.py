@@ -230,8 +230,6 @@ class Metric(ABC):
     matters: ClassVar[float] = 0.01
     #: Whether it is about zeros alone, so that pages can tell who gets zeros right from who gets amounts right.
     of_zeros: ClassVar[bool] = False
-    #: Whether it is cheap enough for cross-validation, where many are asked and one other speaks for the same family.
-    cheap: ClassVar[bool] = True
 
     @abstractmethod
     def score(self, scored: Scored) -> Mapping[str, float]:
@@ -247,6 +245,10 @@ class Metric(ABC):
         mapping of str to float
             Not negative (up to rounding and the fairness correction of proper scores), finite.
         """
+
+    def cheaper(self) -> Metric:
+        """Return a version that costs less, for cross-validation, which asks often; by default there is none."""
+        return self
 
 
 class Audit(ABC):
