@@ -148,6 +148,7 @@ def train(
     plan: Plan,
     random: torch.Generator,
     tell: Tell | None = None,
+    look: Loss | None = None,
 ) -> Report:
     """Let a net learn by AdamW to make a loss small.
 
@@ -165,12 +166,14 @@ def train(
         For everything random.
     tell
         Called at each look with the share of steps done.
+    look
+        What is looked at on held-out donors; None for the loss itself.
 
     Returns
     -------
     Report
     """
-    watch = Watch(net, held, loss, plan, random)
+    watch = Watch(net, held, look or loss, plan, random)
     optimiser = torch.optim.AdamW(net.parameters(), lr=plan.rate, weight_decay=plan.decay)
     net.train()
     if watch.steps:
