@@ -52,13 +52,15 @@ def test_small_shares_are_nothing():
 
 
 def test_gain_is_on_folds_not_learnt_from():
-    """Fold by fold the truth flips: shares learnt on the others are worst, and the gain is a loss."""
-    truth = np.repeat([0.0, 1.0], 100)[:, None]
-    said = [np.full((2, 200, 1), value, dtype=np.float32) for value in (0.0, 1.0)]
-    distances, fold = Distances.of(truth, said), np.repeat([0, 1], 100)
-    better, _, p = gain(distances, np.ones(200), fold, np.arange(200, dtype=np.uint64), 0)
-    assert better < 0
-    assert np.allclose(p, np.where(fold[:, None] == 0, [0.0, 1.0], [1.0, 0.0]))
+    """The last of three folds is unlike the others: its rows get the shares that suit those, and lose."""
+    truth = np.repeat([0.0, 0.0, 1.0], 100)[:, None]
+    said = [np.full((2, 300, 1), value, dtype=np.float32) for value in (0.0, 1.0)]
+    distances, fold = Distances.of(truth, said), np.repeat([0, 1, 2], 100)
+    better, _, p = gain(distances, np.ones(300), fold, np.arange(300, dtype=np.uint64), 1)
+    assert np.allclose(p[fold == 2], [1.0, 0.0])
+    assert np.allclose(p[fold < 2], [0.5, 0.5], atol=1e-3)
+    alone = distances.scores(np.array([0.0, 1.0])).mean()
+    assert better == pytest.approx(alone - distances.scores(p).mean())
 
 
 def test_rows_of_a_household_are_one_observation():
