@@ -12,9 +12,12 @@ from microimpute.errors import FusionError
 from microimpute.kinds import Kind, Variable
 from microimpute.weighted import quantile
 
-__all__ = ["fill"]
+__all__ = ["FLAG", "fill"]
 
 FloatArray = npt.NDArray[np.float64]
+
+#: `Variable.reason` of the flag that follows an amount with gaps.
+FLAG = "flag of missing values"
 
 
 def fill(
@@ -62,7 +65,7 @@ def fill(
         return [(wider, np.where(gaps[0], level, donor), np.where(gaps[1], level, receiver))], notes
     middle = _median(donor[~gaps[0]], weight[~gaps[0]])
     filled = (variable, np.where(gaps[0], middle, donor), np.where(gaps[1], middle, receiver))
-    flag = Variable(_free(f"{variable.name} missing", taken), Kind.BINARY, (False, True), "flag of missing values")
+    flag = Variable(_free(f"{variable.name} missing", taken), Kind.BINARY, (False, True), FLAG)
     return [filled, (flag, gaps[0].astype(np.float64), gaps[1].astype(np.float64))], notes
 
 

@@ -9,7 +9,7 @@ from neural_laws import binds_targets, draws_from_few, follows_the_hurdle, refus
 from microimpute import method
 from microimpute.errors import MethodError
 
-SMALL = {"steps": 800, "width": 64}
+SMALL = {"steps": 1000, "width": 128}
 
 
 def test_conditional_distribution_is_that_of_the_truth():
@@ -21,7 +21,17 @@ def test_targets_keep_what_binds_them():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"steps": 0}, {"width": 1.5}, {"depth": True}, {"solver_steps": 0}, {"dropout": -0.1}, {"device": ""}]
+    "bad",
+    [
+        {"steps": 0},
+        {"width": 1.5},
+        {"depth": True},
+        {"solver_steps": 0},
+        {"dropout": -0.1},
+        {"class_dropout": 1},
+        {"lack": "some"},
+        {"device": ""},
+    ],
 )
 def test_bad_settings(bad):
     with pytest.raises(MethodError, match=next(iter(bad))):

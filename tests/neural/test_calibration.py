@@ -56,15 +56,15 @@ def calibrated(seed=0):
         return np.column_stack([5 + x + rng.normal(size=len(x)), 0.1 * x - 2]).astype(np.float32)
 
     pick = Settle(codec, own.classes, weight, lambda name: rng.random(ROWS))
-    return Y, weight, codec, x, pick.finish(generate(pick, x, rng)), generate
+    pick.values(generate(pick, x, rng))
+    return Y, weight, codec, x, pick.calibration, generate
 
 
 def drawn(seed=0):
     Y, weight, codec, x, calibration, generate = calibrated(seed)
     rng = np.random.default_rng(seed + 2)
-    pick = Pick(codec, calibration.biases, ROWS, lambda name: rng.random(ROWS))
-    scores = generate(pick, x, rng)
-    return Y, weight, codec, x, pick, codec.decode(pick.classes, calibration.scores(codec, pick.classes, scores))
+    pick = Pick(codec, calibration, ROWS, lambda name: rng.random(ROWS))
+    return Y, weight, codec, x, pick, pick.values(generate(pick, x, rng))
 
 
 def test_weighted_shares_and_quantiles_come_back():
@@ -102,9 +102,9 @@ def test_what_depends_on_predictors_stays():
 
 def test_scores_beyond_the_donors_keep_their_order():
     *_, codec, _, calibration, _ = calibrated()
-    classes = np.tile([NONE, 1, 0], (4, 1))
-    scores = np.column_stack([np.zeros(4), [-9.0, -2.0, 5.0, 9.0]]).astype(np.float32)
-    settled = calibration.scores(codec, classes, scores)[:, 1]
+    pick = Pick(codec, calibration, 4, lambda name: np.full(4, 0.5))
+    pick.classes = np.tile([NONE, 1, 0], (4, 1))
+    settled = pick.settle(1, np.array([-9.0, -2.0, 5.0, 9.0], dtype=np.float32))
     assert (np.diff(settled) > 0).all()
     assert np.isfinite(settled).all()
 

@@ -7,8 +7,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from microimpute.kinds import Kind, Table, Variable  # noqa: E402
 from microimpute.neural.codec import Codec  # noqa: E402
-from microimpute.neural.device import BLOCK, blockwise, choose, one_thread  # noqa: E402
-from microimpute.neural.nets import Residual, normal, read, weights  # noqa: E402
+from microimpute.neural.device import one_thread  # noqa: E402
+from microimpute.neural.nets import Residual, read, weights  # noqa: E402
 from microimpute.neural.rows import FEWEST, Rows, bundle, hold_out  # noqa: E402
 from microimpute.neural.training import BLIND, Plan, train  # noqa: E402
 from microimpute.ties import Ties  # noqa: E402
@@ -127,42 +127,6 @@ def test_a_seed_repeats_and_the_worlds_own_is_left_alone():
         states.append(weights(net))
         assert torch.equal(before, torch.get_rng_state())
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
-
-
-@pytest.mark.parametrize("width", [3, 61, 128])
-def test_a_rows_output_does_not_depend_on_the_others(width):
-    random = seeded(14)
-    net = Residual(width, 7, 128, 3, 0.1, random).eval()
-    x = normal((3 * BLOCK - 5, width), random).numpy()
-    whole = blockwise(net, CPU, x)
-    for row in (0, 1, 200, 255, 256, 700, len(x) - 1):
-        assert np.array_equal(blockwise(net, CPU, x[row : row + 1]), whole[row : row + 1])
-    part = slice(37, 37 + BLOCK + 11)
-    assert np.array_equal(blockwise(net, CPU, x[part]), whole[part])
-    assert blockwise(net, CPU, x[:0]).shape == (0, 7)
-
-
-def test_one_thread_inside_and_all_after():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        with one_thread():
-            with one_thread():
-                assert torch.get_num_threads() == 1
-            with pytest.raises(RuntimeError), one_thread():
-                raise RuntimeError
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_devices():
-    from microimpute.errors import MethodError
-
-    assert choose("cpu").type == "cpu"
-    assert choose("auto").type in ("cpu", "cuda")
-    with pytest.raises(MethodError, match="no device 'abacus'"):
-        choose("abacus")
 
 
 def test_weights_of_another_net_are_refused():

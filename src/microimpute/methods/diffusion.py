@@ -43,9 +43,15 @@ class Diffusion(Neural, Method):
     steps
         Most minibatches that each net learns from.
     width, depth
-        Numbers per hidden layer, and hidden layers.
-    dropout
-        Share of hidden numbers set to zero while learning.
+        Numbers per hidden layer of the net of amounts, half as many for the net of classes; and hidden layers.
+    dropout, class_dropout
+        Share of hidden numbers set to zero while learning, in the net of amounts and in that of classes. The
+        latter needs much: it knows a few thousand donors by heart after some hundred steps. The former would
+        weaken correlations with as much.
+    lack
+        Share of rows in minibatches that may lack some predictors, so that a receiver whose predictor is missing,
+        or of a class that no donor has, is drawn as donors are of whom it is not known (as classifier-free
+        guidance does with conditions; Ho & Salimans 2022).
     solver_steps
         Steps from noise to amounts, each a call of the net.
     device
@@ -59,24 +65,28 @@ class Diffusion(Neural, Method):
         "For comparison with the literature on tabular diffusion, or with many thousands of donors; flow has the "
         "same uses and draws faster. Not with a few hundred donors."
     )
-    quick: ClassVar[Mapping[str, Any]] = {"steps": 100, "width": 32, "solver_steps": 3}
+    quick: ClassVar[Mapping[str, Any]] = {"steps": 100, "width": 64, "solver_steps": 3}
 
     def __init__(
         self,
         steps: int = 3000,
-        width: int = 128,
-        depth: int = 3,
-        dropout: float = 0.1,
+        width: int = 256,
+        depth: int = 2,
+        dropout: float = 0.2,
+        class_dropout: float = 0.5,
+        lack: float = 0.2,
         solver_steps: int = 16,
         device: str = "auto",
     ) -> None:
         whole(self.name, steps=steps, width=width, depth=depth, solver_steps=solver_steps)
-        share(self.name, dropout=dropout)
+        share(self.name, dropout=dropout, class_dropout=class_dropout, lack=lack)
         check_device(self.name, device)
         self.steps = steps
         self.width = width
         self.depth = depth
         self.dropout = dropout
+        self.class_dropout = class_dropout
+        self.lack = lack
         self.solver_steps = solver_steps
         self.device = device
 
@@ -87,9 +97,14 @@ class Diffusion(Neural, Method):
         from microimpute.neural.field import Field
         from microimpute.neural.nets import Residual
 
-        size = self.width, self.depth, self.dropout, random
+        half = max(self.width // 2, 1)
         seen = sizes.predictors + sizes.skeleton + len(sizes.classes)
-        return nn.ModuleDict({"unmask": Residual(seen, sizes.skeleton, *size), "denoise": Field(sizes, *size)})
+        return nn.ModuleDict(
+            {
+                "unmask": Residual(seen, sizes.skeleton, half, self.depth, self.class_dropout, random),
+                "denoise": Field(sizes, self.width, self.depth, self.dropout, random),
+            }
+        )
 
     def learn(self, net: nn.Module, rows: Rows, held: Rows | None, random: torch.Generator) -> Report:
         """Train one after the other; see `neural.engine.Idea`."""
@@ -121,9 +136,13 @@ class Diffusion(Neural, Method):
 
         report = Report(0, 0, 0.0)
         if max(codec.counts) > 1:
-            report += train(unmask, masked_loss, rows, held, Plan(self.steps), random)
+            report += train(
+                unmask, masked_loss, rows, held, Plan(self.steps, average=0.99, every=25, patience=16), random
+            )
         if codec.scored:
-            report += train(denoise, noise_loss, rows, held, Plan(self.steps, average=0.999), random)
+            report += train(
+                denoise, noise_loss, rows, held, Plan(self.steps, average=0.995, every=25, patience=16), random
+            )
         return report
 
     def generate(self, net: nn.Module, run: Run, x: Columns, pick: Pick, noise: Noise) -> Columns:

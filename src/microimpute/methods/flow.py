@@ -28,18 +28,25 @@ class Flow(Neural, Method):
     net (`neural.autoregressive`). Given the predictors and the skeleton, amounts' normal scores z₁ come from
     noise z₀ along dz/dt = v(z, t), where the net v learns to be the mean of z₁ − z₀ given where the straight
     line between them is at t (Lipman et al. 2023; Liu et al. 2023). The equation is solved by the midpoint
-    rule. Scores in a regime are normal already, so that the flow has only dependence to learn, and few steps do.
+    rule. Scores in a regime are normal already, so v begins as what it is for normal scores that depend on
+    nothing, the net learns only how they depend on predictors and each other, and few steps do.
 
-    Both nets stop learning by held-out donors' households; the second keeps a running mean of its weights.
+    Both nets stop learning by held-out donors' households; what is kept is a running mean of their weights.
 
     Parameters
     ----------
     steps
         Most minibatches that each net learns from.
     width, depth
-        Numbers per hidden layer, and hidden layers.
-    dropout
-        Share of hidden numbers set to zero while learning.
+        Numbers per hidden layer of the net of amounts, half as many for the net of classes; and hidden layers.
+    dropout, class_dropout
+        Share of hidden numbers set to zero while learning, in the net of amounts and in that of classes. The
+        latter needs much: it knows a few thousand donors by heart after some hundred steps. The former would
+        weaken correlations with as much.
+    lack
+        Share of rows in minibatches that may lack some predictors, so that a receiver whose predictor is missing,
+        or of a class that no donor has, is drawn as donors are of whom it is not known (as classifier-free
+        guidance does with conditions; Ho & Salimans 2022).
     solver_steps
         Steps of the midpoint rule in a draw, each of two calls of the net.
     device
@@ -53,24 +60,28 @@ class Flow(Neural, Method):
         "With thousands of donors and many amounts that depend on each other smoothly. Not with a few hundred donors, "
         "nor where rules tie targets to one donor."
     )
-    quick: ClassVar[Mapping[str, Any]] = {"steps": 100, "width": 32, "solver_steps": 2}
+    quick: ClassVar[Mapping[str, Any]] = {"steps": 200, "width": 64, "solver_steps": 2}
 
     def __init__(
         self,
         steps: int = 3000,
-        width: int = 128,
-        depth: int = 3,
-        dropout: float = 0.1,
+        width: int = 256,
+        depth: int = 2,
+        dropout: float = 0.2,
+        class_dropout: float = 0.5,
+        lack: float = 0.2,
         solver_steps: int = 6,
         device: str = "auto",
     ) -> None:
         whole(self.name, steps=steps, width=width, depth=depth, solver_steps=solver_steps)
-        share(self.name, dropout=dropout)
+        share(self.name, dropout=dropout, class_dropout=class_dropout, lack=lack)
         check_device(self.name, device)
         self.steps = steps
         self.width = width
         self.depth = depth
         self.dropout = dropout
+        self.class_dropout = class_dropout
+        self.lack = lack
         self.solver_steps = solver_steps
         self.device = device
 
@@ -81,8 +92,13 @@ class Flow(Neural, Method):
         from microimpute.neural.autoregressive import Autoregressive
         from microimpute.neural.field import Field
 
-        size = self.width, self.depth, self.dropout, random
-        return nn.ModuleDict({"skeleton": Autoregressive(sizes, *size), "velocity": Field(sizes, *size)})
+        half = max(self.width // 2, 1)
+        return nn.ModuleDict(
+            {
+                "skeleton": Autoregressive(sizes, half, self.depth, self.class_dropout, random),
+                "velocity": Field(sizes, self.width, self.depth, self.dropout, random),
+            }
+        )
 
     def learn(self, net: nn.Module, rows: Rows, held: Rows | None, random: torch.Generator) -> Report:
         """Train one after the other; see `neural.engine.Idea`."""
@@ -92,18 +108,20 @@ class Flow(Neural, Method):
         skeleton, velocity = _parts(net)
         report = Report(0, 0, 0.0)
         if max(rows.codec.counts) > 1:
-            report += train(skeleton, skeleton.loss, rows, held, Plan(self.steps), random)
+            report += train(
+                skeleton, skeleton.loss, rows, held, Plan(self.steps, average=0.99, every=25, patience=16), random
+            )
 
         def loss(batch: Batch, random: torch.Generator) -> Tensor:
             noise = normal(tuple(batch.scores.shape), random)
             time = uniform((len(batch), 1), random)
             at = (1 - time) * noise + time * batch.scores
-            found = velocity(at, time, batch.x, batch.skeleton, batch.scored)
+            found = _alone(at, time) + velocity(at, time, batch.x, batch.skeleton, batch.scored)
             squares: Tensor = ((found - batch.scores + noise) * batch.scored).square().mean(dim=1)
             return squares
 
         if rows.codec.scored:
-            report += train(velocity, loss, rows, held, Plan(self.steps, average=0.999), random)
+            report += train(velocity, loss, rows, held, Plan(self.steps, average=0.995, every=25, patience=16), random)
         return report
 
     def generate(self, net: nn.Module, run: Run, x: Columns, pick: Pick, noise: Noise) -> Columns:
@@ -120,11 +138,16 @@ class Flow(Neural, Method):
         def solve(z: Tensor, *given: Tensor) -> Tensor:
             for step in range(self.solver_steps):
                 begin, middle = (z.new_full((len(z), 1), (step + part) * size) for part in (0.0, 0.5))
-                half = z + size / 2 * velocity(z, begin, *given)
-                z = z + size * velocity(half, middle, *given)
+                half = z + size / 2 * (_alone(z, begin) + velocity(z, begin, *given))
+                z = z + size * (_alone(half, middle) + velocity(half, middle, *given))
             return z
 
         return solve
+
+
+def _alone(z: Tensor, time: Tensor) -> Tensor:
+    """Return the velocity of scores that are normal and depend on nothing: what is left is for the net."""
+    return (2 * time - 1) / ((1 - time) ** 2 + time**2) * z
 
 
 def _parts(net: nn.Module) -> tuple[Any, Any]:

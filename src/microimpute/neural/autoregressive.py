@@ -44,22 +44,28 @@ class Autoregressive(nn.Module):
         self.last = Linear(width, sizes.skeleton, random)
         self.straight = Linear(width, sizes.skeleton, random)
         self.dropout = Dropout(dropout, random)
-        for name, mask in (
-            ("into", place[None, :] < knows[:, None]),
-            ("within", knows[None, :] <= knows[:, None]),
-            ("out", knows[None, :] <= place[:, None]),
-        ):
-            self.register_buffer(name, mask.float(), persistent=False)
+        self.masks = place[None, :] < knows[:, None], knows[None, :] <= knows[:, None], knows[None, :] <= place[:, None]
 
     def forward(self, x: Tensor, skeleton: Tensor) -> Tensor:
         """Return logits, shape (rows, classes of all targets)."""
-        given = self.given(x)
-        at = given + _masked(self.first, self.into, skeleton)
-        for layer in self.hidden:
-            at = at + _masked(layer, self.within, self.dropout(nn.functional.silu(at)))
-        straight = self.straight(self.dropout(nn.functional.silu(given)))
-        out: Tensor = straight + _masked(self.last, self.out, self.dropout(nn.functional.silu(at)))
-        return out
+        return self._logits(self.given(x), skeleton, self._masked())
+
+    def _masked(self) -> list[Tensor]:
+        """Return the weights of the masked layers, the first one's first."""
+        into, within, out = (mask.to(self.first.weight.device) for mask in self.masks)
+        middle = [layer.weight * within for layer in self.hidden if isinstance(layer, Linear)]
+        return [self.first.weight * into, *middle, self.last.weight * out]
+
+    def _logits(self, given: Tensor, skeleton: Tensor, masked: list[Tensor]) -> Tensor:
+        at = given + nn.functional.linear(skeleton, masked[0], self.first.bias)
+        for weight, layer in zip(masked[1:-1], self.hidden, strict=True):
+            at = at + nn.functional.linear(self._open(at), weight, layer.bias)  # type: ignore[arg-type]
+        straight: Tensor = self.straight(self._open(given))
+        return straight + nn.functional.linear(self._open(at), masked[-1], self.last.bias)
+
+    def _open(self, at: Tensor) -> Tensor:
+        opened: Tensor = self.dropout(nn.functional.silu(at))
+        return opened
 
     def loss(self, batch: Batch, random: torch.Generator) -> Tensor:
         """Return minus the log chance of each donor's classes, shape (rows,)."""
@@ -68,17 +74,13 @@ class Autoregressive(nn.Module):
 
     def pick(self, run: Run, x: Columns, pick: Pick) -> None:
         """Draw all targets' classes, target after target."""
-        codec = pick.codec
+        codec, given = pick.codec, run(self.given, x)
+        with torch.no_grad():
+            masked = self._masked()
         for block in codec.blocks:
             target = block.targets[0]
+            logits = np.zeros((len(x), 1), dtype=np.float32)
             if codec.counts[target] > 1:
-                logits = run(self, x, codec.onehot(pick.classes))
-                pick(target, logits[:, codec.columns[target]])
-            else:
-                pick(target, np.zeros((len(x), 1), dtype=np.float32))
-
-
-def _masked(layer: nn.Module, mask: object, x: Tensor) -> Tensor:
-    assert isinstance(layer, Linear)
-    assert isinstance(mask, Tensor)
-    return nn.functional.linear(x, layer.weight * mask, layer.bias)
+                known = codec.onehot(pick.classes)
+                logits = run(lambda g, s: self._logits(g, s, masked), given, known)[:, codec.columns[target]]
+            pick(target, logits)

@@ -57,16 +57,6 @@ class Calibration:
         curves = tuple(np.tile(straight, (len(codec.parts[t].regimes), 1)) for t in codec.scored)
         return cls(tuple(np.zeros(c) for c in codec.counts), curves)
 
-    def scores(self, codec: Codec, classes: IntArray, drawn: Logits) -> FloatArray:
-        """Make drawn scores normal within each regime, shape (rows, scored targets); 0 where there is none."""
-        out = np.zeros(drawn.shape)
-        for column, target in enumerate(codec.scored):
-            part = codec.parts[target]
-            for regime, curve in enumerate(self.curves[column]):
-                rows = classes[:, target] == len(part.atoms) + regime
-                out[rows, column] = _settled(drawn[rows, column].astype(np.float64), curve)
-        return out
-
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return all its arrays."""
         arrays: dict[str, npt.NDArray[Any]] = {f"bias{n}": bias for n, bias in enumerate(self.biases)}
@@ -98,17 +88,32 @@ class Pick:
     A generator calls it once per target, in the order of `codec.blocks`, since rules make some targets depend
     on others.
 
+    Parameters
+    ----------
+    codec
+        The targets.
+    calibration
+        What to add to logits, and how to settle scores.
+    rows
+        Number of rows.
+    uniform
+        Uniform numbers by name, one per row.
+
     Attributes
     ----------
     classes
         int64, shape (rows, targets): what was drawn so far, `NONE` elsewhere.
+    normal
+        float64, shape (rows, scored targets): settled scores so far, 0 where there is none.
     """
 
-    def __init__(self, codec: Codec, biases: tuple[FloatArray, ...], rows: int, uniform: Uniform) -> None:
+    def __init__(self, codec: Codec, calibration: Calibration, rows: int, uniform: Uniform) -> None:
         self.codec = codec
         self.classes: IntArray = np.full((rows, len(codec.parts)), NONE, dtype=np.int64)
-        self._biases = biases
+        self.normal = np.zeros((rows, len(codec.scored)))
+        self._calibration = calibration
         self._uniform = uniform
+        self._settled: set[int] = set()
 
     def __call__(self, target: int, logits: Logits) -> IntArray:
         """Draw one target's classes; logits of shape (rows, classes)."""
@@ -129,8 +134,40 @@ class Pick:
             self(target, logits[:, self.codec.columns[target]])
         return self.classes
 
+    def settle(self, column: int, scores: Logits) -> FloatArray:
+        """Make drawn scores of one target normal, as the donors' are, within each regime, shape (rows,).
+
+        For generators that show a net what was drawn before; the scores that they return at the end are settled
+        for them.
+
+        Parameters
+        ----------
+        column
+            Which of `codec.scored`.
+        scores
+            Shape (rows,).
+        """
+        target = self.codec.scored[column]
+        first = len(self.codec.parts[target].atoms)
+        for regime in range(len(self.codec.parts[target].regimes)):
+            rows = np.flatnonzero(self.classes[:, target] == first + regime)
+            own = scores[rows].astype(np.float64)
+            self.normal[rows, column] = _settled(own, self._curve(column, regime, own, rows))
+        self._settled.add(column)
+        return self.normal[:, column]
+
+    def values(self, scores: Logits) -> FloatArray:
+        """Return what was drawn, shape (rows, targets), after settling what is left of the scores."""
+        for column in range(len(self.codec.scored)):
+            if column not in self._settled:
+                self.settle(column, scores[:, column])
+        return self.codec.decode(self.classes, self.normal)
+
     def _bias(self, target: int, logits: FloatArray, rows: IntArray) -> FloatArray:
-        return self._biases[target]
+        return self._calibration.biases[target]
+
+    def _curve(self, column: int, regime: int, scores: FloatArray, rows: IntArray) -> FloatArray:
+        return np.asarray(self._calibration.curves[column][regime])
 
 
 class Settle(Pick):
@@ -147,30 +184,22 @@ class Settle(Pick):
     """
 
     def __init__(self, codec: Codec, classes: IntArray, weight: FloatArray, uniform: Uniform) -> None:
-        super().__init__(codec, (), len(classes), uniform)
+        super().__init__(codec, Calibration.none(codec), len(classes), uniform)
         self._own = classes
         self._weight = weight
-        self._found = {t: np.zeros(c) for t, c in enumerate(codec.counts)}
+        self.calibration = Calibration.none(codec)  # filled on the way
 
     def _bias(self, target: int, logits: FloatArray, rows: IntArray) -> FloatArray:
-        count = self.codec.counts[target]
         own = self._own[:, target]
         known = own != NONE
-        share = np.bincount(own[known], weights=self._weight[known], minlength=count)
-        if count > 1 and len(rows):
-            self._found[target] = settle(logits, self._weight[rows], share / share.sum())
-        return self._found[target]
+        share = np.bincount(own[known], weights=self._weight[known], minlength=self.codec.counts[target])
+        if len(share) > 1 and len(rows):
+            self.calibration.biases[target][:] = settle(logits, self._weight[rows], share / share.sum())
+        return self.calibration.biases[target]
 
-    def finish(self, scores: Logits) -> Calibration:
-        """Return the calibration, given the scores drawn with these classes, shape (rows, scored targets)."""
-        curves = []
-        for column, target in enumerate(self.codec.scored):
-            part, own = self.codec.parts[target], []
-            for regime in range(len(part.regimes)):
-                rows = self.classes[:, target] == len(part.atoms) + regime
-                own.append(_curve(scores[rows, column].astype(np.float64), self._weight[rows]))
-            curves.append(np.array(own))
-        return Calibration(tuple(self._found[t] for t in range(len(self.codec.parts))), tuple(curves))
+    def _curve(self, column: int, regime: int, scores: FloatArray, rows: IntArray) -> FloatArray:
+        self.calibration.curves[column][regime] = _curve(scores, self._weight[rows])
+        return np.asarray(self.calibration.curves[column][regime])
 
 
 def settle(logits: FloatArray, weight: FloatArray, share: FloatArray) -> FloatArray:

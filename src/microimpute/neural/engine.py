@@ -21,7 +21,7 @@ from microimpute.neural.codec import Codec
 from microimpute.neural.device import blockwise, choose, one_thread
 from microimpute.neural.inputs import Encoder
 from microimpute.neural.nets import read, weights
-from microimpute.neural.rows import Rows, hold_out
+from microimpute.neural.rows import Lack, Rows, hold_out
 from microimpute.neural.training import Report
 
 __all__ = ["Engine", "Idea", "Noise", "Run", "Sizes"]
@@ -84,6 +84,8 @@ class Idea(Protocol):
     """
 
     name: ClassVar[str]
+    #: Share of rows in minibatches that may lack some predictors; 0 for a net that is never without.
+    lack: float
 
     def net(self, sizes: Sizes, random: torch.Generator) -> nn.Module:
         """Make the net that draws; all its first weights from the generator (see `nets`)."""
@@ -112,7 +114,8 @@ class Idea(Protocol):
         Returns
         -------
         numpy.ndarray of float32, shape (rows, scored targets)
-            Scores; where a row has none in a column it may hold anything finite.
+            Scores, as the net makes them: the engine settles them. Where a row has none in a column it may hold
+            anything finite.
         """
 
 
@@ -166,7 +169,7 @@ class Engine:
         kept = weight > 0
         X, Y, weight = X.take(kept), Y.take(kept), weight[kept]
         codec = Codec.fit(Y, weight, idea.name)
-        encoder = Encoder.fit(X, weight)
+        encoder = Encoder.fit(X, weight, marked=idea.lack > 0)
         random = torch.Generator(place).manual_seed(int(rng.integers(2**63 - 1)))
         with one_thread():
             net = idea.net(_sizes(encoder, codec), random).to(place)
@@ -179,9 +182,10 @@ class Engine:
     def _learn(self, X: Table, Y: Table, weight: FloatArray, random: torch.Generator, rng: np.random.Generator) -> None:
         x, coded = self.encoder.columns(X), self.codec.encode(Y.values)
         out = hold_out(X.households, len(X), rng)
+        lack = Lack(self.idea.lack, self.encoder.owner) if self.idea.lack else None
 
         def rows(chosen: npt.NDArray[np.bool_]) -> Rows:
-            return Rows(x[chosen], coded.take(chosen), self.codec, weight[chosen], self.device)
+            return Rows(x[chosen], coded.take(chosen), self.codec, weight[chosen], self.device, lack)
 
         self.report = self.idea.learn(self.net, rows(~out), rows(out) if out.any() else None, random)
         self.net.eval()
@@ -189,8 +193,8 @@ class Engine:
         again = np.tile(np.arange(len(x)), times)
         settle = Settle(self.codec, coded.classes[again], weight[again], lambda name: rng.random(len(again)))
         noise = Noise(lambda name: rng.uniform(2.0**-53, 1.0, len(again)))
-        scores = self.idea.generate(self.net, self._run, x[again], settle, noise)
-        self.calibration = settle.finish(scores)
+        settle.values(self.idea.generate(self.net, self._run, x[again], settle, noise))
+        self.calibration = settle.calibration
 
     @property
     def _run(self) -> Run:
@@ -198,9 +202,8 @@ class Engine:
 
     def draw(self, X: Table, rng: RowRandom) -> FloatArray:
         """Draw for receivers, shape (rows, targets)."""
-        pick = Pick(self.codec, self.calibration.biases, len(X), rng.uniform)
-        scores = self.idea.generate(self.net, self._run, self.encoder.columns(X), pick, Noise(rng.uniform))
-        return self.codec.decode(pick.classes, self.calibration.scores(self.codec, pick.classes, scores))
+        pick = Pick(self.codec, self.calibration, len(X), rng.uniform)
+        return pick.values(self.idea.generate(self.net, self._run, self.encoder.columns(X), pick, Noise(rng.uniform)))
 
     def learnt(self) -> dict[str, Any]:
         """Say how learning went, in plain values."""

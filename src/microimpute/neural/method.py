@@ -37,6 +37,8 @@ class Neural:
     targets: tuple[Variable, ...]
     #: "cpu", "cuda" or "auto": a GPU if there is one.
     device: str
+    #: Share of rows in minibatches that may lack some predictors; a setting of methods that can do without them.
+    lack: float = 0.0
 
     name: ClassVar[str]
     joint: ClassVar[bool] = True

@@ -42,7 +42,11 @@ class Linear(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Set a share of the numbers to zero while learning, and raise the others so that the mean stays."""
+    """Set a share of the numbers to zero while learning, and raise the others so that the mean stays.
+
+    Of several draws for the same rows, shape (draws, rows, numbers), the same drop out: otherwise they would
+    differ by more than the noise that the net reads, and be too narrow once nothing drops out.
+    """
 
     def __init__(self, share: float, random: torch.Generator) -> None:
         super().__init__()
@@ -53,7 +57,7 @@ class Dropout(nn.Module):
         """Apply it."""
         if not self.training or self.share == 0:
             return x
-        kept = torch.empty_like(x).bernoulli_(1 - self.share, generator=self.random)
+        kept = torch.empty_like(x[0] if x.dim() == 3 else x).bernoulli_(1 - self.share, generator=self.random)
         return x * kept / (1 - self.share)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from torch import Tensor
 from microimpute.neural.codec import Codec, Coded
 from microimpute.neural.nets import uniform
 
-__all__ = ["Batch", "Rows", "bundle", "hold_out"]
+__all__ = ["Batch", "Lack", "Rows", "bundle", "hold_out"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -54,6 +54,31 @@ class Batch:
         return len(self.x)
 
 
+@dataclass(frozen=True)
+class Lack:
+    """Takes predictors away at random, so that a net learns to draw without them.
+
+    Attributes
+    ----------
+    share
+        Share of rows that may lack any; of those, each lacks a random share of its predictors.
+    owner
+        int64, shape (columns,): which predictor each column is of, marks last; see `inputs.Encoder`.
+    """
+
+    share: float
+    owner: IntArray
+
+    def __call__(self, x: Tensor, random: torch.Generator) -> Tensor:
+        """Set columns of what is lacking to zero, and its marks to one."""
+        owner = torch.from_numpy(self.owner).to(x.device)
+        count = int(self.owner.max()) + 1
+        some = uniform((len(x), 1), random) < self.share
+        lacking = (some & (uniform((len(x), count), random) < uniform((len(x), 1), random)))[:, owner]
+        marks = torch.arange(len(owner), device=x.device) >= len(owner) - count
+        return torch.where(lacking, marks.to(x.dtype), x)
+
+
 class Rows:
     """All of some donors on a device.
 
@@ -67,12 +92,21 @@ class Rows:
         float64, shape (rows,), positive.
     device
         Where the tensors are.
+    lack
+        Which predictors minibatches go without; None for none.
     """
 
     def __init__(
-        self, x: npt.NDArray[np.float32], coded: Coded, codec: Codec, weight: FloatArray, device: torch.device
+        self,
+        x: npt.NDArray[np.float32],
+        coded: Coded,
+        codec: Codec,
+        weight: FloatArray,
+        device: torch.device,
+        lack: Lack | None = None,
     ) -> None:
         self.codec = codec
+        self._lack = lack
         self.weight = weight
         self.device = device
         self._x = torch.from_numpy(x).to(device)
@@ -106,7 +140,8 @@ class Rows:
             chosen = np.minimum(np.searchsorted(share, (np.arange(count) + start) / count), len(self) - 1)
             mixed = torch.randperm(count, generator=random, device=random.device).cpu().numpy()
             for begin in range(0, count - size + 1, size):
-                yield self.batch(chosen[mixed[begin : begin + size]], random)
+                batch = self.batch(chosen[mixed[begin : begin + size]], random)
+                yield batch if self._lack is None else replace(batch, x=self._lack(batch.x, random))
 
 
 def hold_out(households: npt.NDArray[np.uint64] | None, rows: int, rng: np.random.Generator) -> BoolArray:
