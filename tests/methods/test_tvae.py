@@ -21,11 +21,13 @@ def hurdle(n, seed):
     return pd.DataFrame({"x": x, "y": np.where(rng.random(n) < x, np.exp(8 + 2 * x + 0.5 * rng.normal(size=n)), 0.0)})
 
 
-def test_conditional_distribution_is_that_of_the_truth():
+@pytest.mark.parametrize("normalisation", ["scores", "modes"])
+def test_conditional_distribution_is_that_of_the_truth(normalisation):
     """Zero shares, medians and spread within cells of the predictor, against a known law."""
     donor = hurdle(3000, 0)
     receiver = pd.DataFrame({"x": np.repeat([0.15, 0.5, 0.85], 2000)})
-    drawn = impute(donor, receiver, targets=["y"], method=method("tvae", SMALL), m=2).numbers("y")
+    chosen = method("tvae", SMALL | {"normalisation": normalisation})
+    drawn = impute(donor, receiver, targets=["y"], method=chosen, m=2).numbers("y")
     for cell, at in enumerate((0.15, 0.5, 0.85)):
         values = drawn[:, 2000 * cell : 2000 * (cell + 1)].ravel()
         assert abs((values > 0).mean() - at) < 0.08  # about 300 donors near, resampled: s.e. .03
@@ -58,7 +60,16 @@ def test_hidden_numbers_carry_what_binds_targets():
 
 @pytest.mark.parametrize(
     "bad",
-    [{"steps": 0}, {"width": 1.5}, {"depth": True}, {"hidden": 0}, {"beta": 0}, {"dropout": 1.0}, {"device": 3}],
+    [
+        {"steps": 0},
+        {"width": 1.5},
+        {"depth": True},
+        {"hidden": 0},
+        {"beta": 0},
+        {"dropout": 1.0},
+        {"normalisation": "log"},
+        {"device": 3},
+    ],
 )
 def test_bad_settings(bad):
     with pytest.raises(MethodError, match=next(iter(bad))):

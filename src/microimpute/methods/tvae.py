@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from microimpute.errors import MethodError
 from microimpute.methods.base import Method
 from microimpute.neural.method import Neural
-from microimpute.neural.settings import check_device, share, whole
+from microimpute.neural.settings import check_device, choice, positive, share, whole
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
     from microimpute.neural.calibration import Pick
+    from microimpute.neural.codec import Codec
     from microimpute.neural.engine import Columns, Noise, Run, Sizes
     from microimpute.neural.rows import Batch, Rows
     from microimpute.neural.training import Report
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Tvae"]
 
-#: Least and largest logarithm of a noise scale: a net that learns donors by heart makes it ever smaller.
-NOISE = (-4.0, 1.0)
-#: The same of the encoder's.
+#: Least and largest logarithm of the encoder's spread.
 SPREAD = (-6.0, 3.0)
 #: Share of the steps over which β rises from nothing.
 WARM = 0.2
+#: AdamW's first rate.
+RATE = 2e-3
 
 
 class Tvae(Neural, Method):
@@ -57,6 +57,9 @@ class Tvae(Neural, Method):
         What the guess's divergence costs at last; 1 is the bound of the likelihood.
     dropout
         Share of numbers in layers set to zero while learning.
+    normalisation
+        "scores": amounts are normal scores. "modes": mode-specific normalisation as in the original, see
+        `neural.modes.Modes`.
     device
         "cpu", "cuda", or "auto": a GPU if there is one.
     """
@@ -78,26 +81,29 @@ class Tvae(Neural, Method):
         hidden: int = 8,
         beta: float = 1.0,
         dropout: float = 0.1,
+        normalisation: str = "scores",
         device: str = "auto",
     ) -> None:
         whole(self.name, steps=steps, width=width, depth=depth, hidden=hidden)
         share(self.name, dropout=dropout)
         check_device(self.name, device)
-        if not isinstance(beta, int | float) or isinstance(beta, bool) or not 0 < beta < float("inf"):
-            raise MethodError(f"tvae's beta is {beta!r}", "Give a number above 0.")
+        positive(self.name, beta=beta)
+        choice(self.name, ("scores", "modes"), normalisation=normalisation)
         self.steps = steps
         self.width = width
         self.depth = depth
         self.hidden = hidden
         self.beta = beta
         self.dropout = dropout
+        self.normalisation = normalisation
         self.device = device
 
     def net(self, sizes: Sizes, random: torch.Generator) -> nn.Module:
         """Make the decoder."""
         from microimpute.neural.twostep import TwoStep
 
-        return TwoStep(sizes, self.hidden, 2, self.width, self.depth, self.dropout, random)
+        moded = self.normalisation == "modes"
+        return TwoStep(sizes, self.hidden, True, moded, self.width, self.depth, self.dropout, random)
 
     def learn(self, net: nn.Module, rows: Rows, held: Rows | None, random: torch.Generator) -> Report:
         """Train it together with an encoder; see `neural.engine.Idea`."""
@@ -109,30 +115,30 @@ class Tvae(Neural, Method):
         from microimpute.neural.twostep import energy_of_draws
 
         codec, decoder = rows.codec, _decoder(net)
-        inputs = decoder.predictors + codec.width + len(codec.scored)
-        encoder = Residual(inputs, 2 * self.hidden, self.width, self.depth, self.dropout, random).to(rows.device)
+        if decoder.modes is not None:
+            decoder.modes.fit(codec)
+        size = self.width, self.depth, self.dropout, random
+        encoder = Residual(decoder.known, 2 * self.hidden, *size).to(rows.device)
         warm = WARM * (self.steps if held is not None else min(self.steps, BLIND))
         done = 0
 
         def loss(batch: Batch, random: torch.Generator) -> Tensor:
             nonlocal done
             done += 1
-            beta = self.beta * min(1.0, done / warm)
-            guess = encoder(torch.cat([batch.x, batch.skeleton, batch.scores], dim=1))
+            place, modes = decoder.encode(batch, codec, random)
+            guess = encoder(torch.cat([batch.x, batch.skeleton, place, modes], dim=1))
             mean, log = guess[:, : self.hidden], guess[:, self.hidden :].clamp(*SPREAD)
             z = mean + log.exp() * normal(tuple(mean.shape), random)
             divergence: Tensor = (mean.square() + (2 * log).exp() - 1 - 2 * log).sum(dim=1) / 2
-            return beta * divergence - _log_chance(decoder, z, batch, codec.counts)
+            beta = self.beta * min(1.0, done / warm)
+            return beta * divergence - _log_chance(decoder, codec, z, batch, place, modes)
 
-        both, plan = nn.ModuleList([decoder, encoder]), Plan(self.steps, rate=2e-3)
-        return train(both, loss, rows, held, plan, random, look=energy_of_draws(decoder, codec, _noisy))
+        both, plan = nn.ModuleList([decoder, encoder]), Plan(self.steps, rate=RATE)
+        return train(both, loss, rows, held, plan, random, look=energy_of_draws(decoder, codec))
 
     def generate(self, net: nn.Module, run: Run, x: Columns, pick: Pick, noise: Noise) -> Columns:
         """Draw hidden numbers, then classes, then amounts; see `neural.engine.Idea`."""
-        decoder, z = _decoder(net), noise.normal("hidden", self.hidden)
-        pick.all(run(decoder.logits, x, z))
-        drawn = noise.normal("noise", len(pick.codec.scored))
-        return run(lambda *at: _scores(decoder.amounts(*at[:3]), at[3]), x, z, pick.codec.onehot(pick.classes), drawn)
+        return _decoder(net).generate(run, x, pick, noise)
 
 
 def _decoder(net: nn.Module) -> TwoStep:
@@ -142,28 +148,14 @@ def _decoder(net: nn.Module) -> TwoStep:
     return net
 
 
-def _log_chance(decoder: TwoStep, z: Tensor, batch: Batch, counts: tuple[int, ...]) -> Tensor:
+def _log_chance(decoder: TwoStep, codec: Codec, z: Tensor, batch: Batch, place: Tensor, modes: Tensor) -> Tensor:
     """Return log p(bundle | predictors, z) up to a constant, shape (rows,)."""
-    import torch
+    from microimpute.neural.nets import log_softmaxes
 
-    parts = torch.split(decoder.logits(batch.x, z), list(counts), dim=1)
-    classes = torch.cat([part.log_softmax(dim=1) for part in parts], dim=1)
-    mean, log = _mean_and_log_scale(decoder.amounts(batch.x, z, batch.skeleton))
-    amounts = -log - ((batch.scores - mean) / log.exp()).square() / 2
-    return (classes * batch.skeleton).sum(dim=1) + (amounts * batch.scored).sum(dim=1)
-
-
-def _mean_and_log_scale(out: Tensor) -> tuple[Tensor, Tensor]:
-    half = out.shape[1] // 2
-    return out[:, :half], out[:, half:].clamp(*NOISE)
-
-
-def _scores(out: Tensor, noise: Tensor) -> Tensor:
-    mean, log = _mean_and_log_scale(out)
-    return mean + log.exp() * noise
-
-
-def _noisy(out: Tensor, random: torch.Generator) -> Tensor:
-    from microimpute.neural.nets import normal
-
-    return _scores(out, normal((len(out), out.shape[1] // 2), random))
+    classes = log_softmaxes(decoder.logits(batch.x, z), codec.counts)
+    places, log, logits = decoder.amounts(batch.x, z, batch.skeleton, codec)
+    amounts = -log - ((place - decoder.placed(places, modes)) / log.exp()).square() / 2
+    out = (classes * batch.skeleton).sum(dim=1) + (amounts * batch.scored).sum(dim=1)
+    if decoder.modes is not None:
+        out = out + (log_softmaxes(logits, decoder.modes.counts) * modes).sum(dim=1)
+    return out

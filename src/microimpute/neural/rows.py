@@ -185,6 +185,8 @@ def bundle(codec: Codec, chances: Tensor, scores: Tensor) -> tuple[Tensor, Tenso
     chances, scores
         Of a target whose conditions are not met nothing is left; a score counts as much as its regimes do.
     """
+    if not any(block.conditions for block in codec.blocks):  # without a loop over targets
+        return chances, scores * (chances @ _regimes(codec).to(chances.device))
     blocks: dict[int, Tensor] = {}
     there: dict[int, Tensor] = {}
     for block in codec.blocks:
@@ -196,7 +198,13 @@ def bundle(codec: Codec, chances: Tensor, scores: Tensor) -> tuple[Tensor, Tenso
         blocks[target] = own
         there[target] = own[:, torch.from_numpy(codec.parts[target].nonzero).to(own.device)].sum(dim=1)
     out = torch.cat([blocks[t] for t in range(len(codec.parts))], dim=1)
-    if not codec.scored:
-        return out, scores
-    kept = [blocks[t][:, len(codec.parts[t].atoms) :].sum(dim=1) for t in codec.scored]
-    return out, scores * torch.stack(kept, dim=1)
+    return out, scores * (out @ _regimes(codec).to(out.device))
+
+
+def _regimes(codec: Codec) -> Tensor:
+    """Say which classes have a score, shape (codec.width, scored targets)."""
+    out = torch.zeros(codec.width, len(codec.scored))
+    for column, target in enumerate(codec.scored):
+        own = codec.columns[target]
+        out[own.start + len(codec.parts[target].atoms) : own.stop, column] = 1.0
+    return out
