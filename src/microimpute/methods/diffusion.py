@@ -65,7 +65,7 @@ class Diffusion(Neural, Method):
         "For comparison with the literature on tabular diffusion, or with many thousands of donors; flow has the "
         "same uses and draws faster. Not with a few hundred donors."
     )
-    quick: ClassVar[Mapping[str, Any]] = {"steps": 100, "width": 64, "solver_steps": 3}
+    quick: ClassVar[Mapping[str, Any]] = {"steps": 200, "width": 64, "solver_steps": 3}
 
     def __init__(
         self,
