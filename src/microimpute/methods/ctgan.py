@@ -83,7 +83,7 @@ class Ctgan(Neural, Method):
         "With thousands of donors, to compare with what others did with such networks; tvae learns more steadily. "
         "Not with a few hundred donors, nor where rules tie targets to one donor."
     )
-    quick: ClassVar[Mapping[str, Any]] = {"steps": 150, "width": 64}
+    quick: ClassVar[Mapping[str, Any]] = {"steps": 400, "width": 64}
 
     def __init__(
         self,
