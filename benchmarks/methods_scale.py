@@ -153,7 +153,7 @@ def main() -> None:
     for name in (FLOOR, *(said.methods or [n for n, cls in methods().items() if cls.valid])):
         found = alone(name)
         if "refused" in found:
-            print(f"| {name} | {found['refused']} |||||", flush=True)
+            print(f"| {name} | | | | | {found['refused']} |", flush=True)
             continue
         seconds = [f"{found[what]:.2f}" if what in found else "" for what in shown]
         print("| " + " | ".join([name, *seconds, f"{found['peak_mb']:.0f}", over(name, found)]) + " |", flush=True)

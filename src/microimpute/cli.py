@@ -232,6 +232,7 @@ def verify(folder: str, donor: str | None, receiver: str | None, workers: int | 
 @click.option("--methods", "methods_", help="Methods instead of the suite's, separated by commas.")
 @click.option("--tasks", "tasks_", help="Tasks instead of the suite's: names or TOML files, separated by commas.")
 @click.option("--seeds", type=click.IntRange(1), help="Instances of each task.")
+@click.option("--first-seed", type=click.IntRange(0), help="Seed of the first instance; 0 unless given.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder below which tasks find their files by name.")
 @click.option("--out", default="out/benchmark", show_default=True, type=click.Path(path_type=Path), help="Folder.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; all cores unless given.")
@@ -242,6 +243,7 @@ def benchmark_command(
     methods_: str | None,
     tasks_: str | None,
     seeds: int | None,
+    first_seed: int | None,
     data: Path | None,
     out: Path,
     workers: int | None,
@@ -258,7 +260,7 @@ def benchmark_command(
             restricted.run_confidential(Path(suite), confidential, out)
             click.echo(f"Written to {out}. {restricted.RULES}")
             return
-        chosen = Suite.read(suite).changed(_split(methods_ or ""), _split(tasks_ or ""), seeds)
+        chosen = Suite.read(suite).changed(_split(methods_ or ""), _split(tasks_ or ""), seeds, first_seed)
         if freeze is not None:
             restricted.freeze(chosen.contenders, freeze)
             click.echo(f"Frozen: {', '.join(c.label for c in chosen.contenders)} in {freeze}.")

@@ -50,6 +50,7 @@ title = "Mine"
 tasks = ["scf_sample", "wealth_simulator"]
 arms = ["selected"]
 seeds = 3
+first_seed = 7
 draws = 8
 fits = 4
 limit = 30
@@ -62,7 +63,8 @@ trees = 3
 """
     mine = read(tmp_path, text)
     contenders = (Contender("forest", "forest"), Contender("small forest", "forest", {"trees": 3}))
-    assert mine == Suite("Mine", ("scf_sample", "wealth_simulator"), contenders, 3, 8, 4, ("selected",), 30)
+    assert mine == Suite("Mine", ("scf_sample", "wealth_simulator"), contenders, 3, 8, 4, ("selected",), 30, 7)
+    assert {cell.seed for cell in mine.cells()} == {7, 8, 9}
     assert read(tmp_path, TASKS + FOREST).title == "mine"
 
 
@@ -95,6 +97,7 @@ trees = 3
         (TASKS + 'seeds = "5"\n' + FOREST, ("seeds is '5'",)),
         (TASKS + "seeds = true\n" + FOREST, ("seeds is True",)),
         (TASKS + "seeds = 0\n" + FOREST, ("seeds is 0", "at least 1")),
+        (TASKS + "first_seed = -1\n" + FOREST, ("first_seed is -1", "at least 0")),
         (TASKS + "draws = 1\nfits = 1\n" + FOREST, ("draws is 1", "at least 2")),
         (TASKS + "draws = 7\n" + FOREST, ("7 draws", "5 fits")),
         (TASKS + "limit = -1\n" + FOREST, ("limit is -1",)),

@@ -72,6 +72,7 @@ def _made_from(scores: Scores) -> Row:
         "cells": len(cells),
         "tasks": {str(t): list(a) for t, a in arms.items()},
         "seeds": int(cells["seed"].nunique()),
+        "which_seeds": sorted({int(seed) for seed in cells["seed"]}),
         "code": sorted({str(code) for code in cells["code"]}),
         "versions": {str(c): sorted(set(own["method"])) for c, own in cells.groupby("code")},
         "methods": scores.methods,

@@ -55,7 +55,9 @@ class Suite:
     contenders
         Methods; null and oracle are added by themselves.
     seeds
-        Number of instances of each task, from 0.
+        Number of instances of each task.
+    first_seed
+        Seed of the first instance. Settings that were chosen on some seeds are compared fairly only on others.
     draws
         Joint draws per receiver row.
     fits
@@ -79,9 +81,10 @@ class Suite:
     fits: int = 5
     arms: tuple[str, ...] | None = None
     limit: float = 600.0
+    first_seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("seeds", 1), ("draws", 2), ("fits", 1)):
+        for name, least in (("seeds", 1), ("first_seed", 0), ("draws", 2), ("fits", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise BenchmarkError(f"{name} is {value!r}", f"Give a whole number of at least {least}.")
@@ -133,7 +136,7 @@ class Suite:
             Cell(name, arm, seed, contender, self.draws, self.fits)
             for name in self.tasks
             for arm in self.arms_of(name)
-            for seed in range(self.seeds)
+            for seed in range(self.first_seed, self.first_seed + self.seeds)
             for contender in (
                 *(a for a in anchors if find_task(name).track != "C" or a.label == NULL),
                 *self.contenders,
@@ -141,7 +144,11 @@ class Suite:
         ]
 
     def changed(
-        self, methods: Sequence[str] | None = None, tasks: Sequence[str] | None = None, seeds: int | None = None
+        self,
+        methods: Sequence[str] | None = None,
+        tasks: Sequence[str] | None = None,
+        seeds: int | None = None,
+        first_seed: int | None = None,
     ) -> Suite:
         """Return the suite with other methods, tasks or seeds."""
         changes: dict[str, Any] = {}
@@ -152,6 +159,8 @@ class Suite:
             changes["tasks"] = tuple(tasks)
         if seeds is not None:
             changes["seeds"] = seeds
+        if first_seed is not None:
+            changes["first_seed"] = first_seed
         return replace(self, **changes)
 
     @classmethod
@@ -177,7 +186,7 @@ class Suite:
         return _from_dict(said, path)
 
 
-_KEYS = ("title", "tasks", "method", "seeds", "draws", "fits", "arms", "limit")
+_KEYS = ("title", "tasks", "method", "seeds", "first_seed", "draws", "fits", "arms", "limit")
 
 
 def _from_dict(said: dict[str, Any], path: Path) -> Suite:

@@ -55,6 +55,7 @@ class Constrained(DonorMethod):
     proper = True
     uses_weights = True
     rowwise = False
+    cost = 0.1
 
     def __init__(
         self,

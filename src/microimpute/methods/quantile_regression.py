@@ -48,6 +48,7 @@ class QuantileRegression(Method):
     )
     joint = False
     proper = True
+    cost = 0.02
     uses_weights = True
 
     def __init__(self, quantiles: int = 13, ridge: float = 1.0) -> None:
