@@ -39,7 +39,8 @@ def _opening(summary: Mapping[str, Any]) -> list[str]:
     lines = [f"# {summary['title']}", ""]
     lines += [
         f"{count(len(made['tasks']), 'task')}, {count(made['seeds'], 'seed')}, {count(made['cells'], 'cell')} "
-        f"(seeds {', '.join(map(str, made['which_seeds']))}; code {code}). Cells are made by `microimpute benchmark`, this page by `microimpute leaderboard`.",
+        f"(seeds {', '.join(map(str, made['which_seeds']))}; code {code}). Cells are made by `microimpute benchmark`, "
+        "this page by `microimpute leaderboard`.",
         "",
         *([f"Cells come from several versions of the code ({'; '.join(versions)}).", ""] if len(versions) > 1 else []),
         f"**{summary['verdict']}**",
