@@ -8,7 +8,7 @@ from microimpute import Fusion, Survey, impute, matching, method
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
-from microimpute.neighbours import Donors
+from microimpute.matching.neighbours import Donors
 from microimpute.testing import example_donor, example_receiver
 
 X = (

@@ -9,12 +9,12 @@ import pytest
 from microimpute import Fusion, Survey, impute, method
 from microimpute.encoding import scores
 from microimpute.errors import MethodError
+from microimpute.forests.trees import LeafForest, Tree
 from microimpute.keyed import RowRandom, generator
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.methods.base import Method
 from microimpute.testing import example_donor, example_fusion, example_receiver
 from microimpute.ties import Ties
-from microimpute.trees import LeafForest, Tree
 
 LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 

@@ -14,7 +14,7 @@ from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table
 from microimpute.methods.base import ALL_KINDS, FloatArray, Method
-from microimpute.sequence import ordered, read_block, state_of_block
+from microimpute.regressions.sequence import ordered, read_block, state_of_block
 from microimpute.transforms import Feature, Inputs, Scale, take
 
 __all__ = ["Copula"]

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.blocks import Block, plan
-from microimpute.chain import Chain
 from microimpute.errors import MethodError
+from microimpute.forests.chain import Chain
+from microimpute.forests.links import Growth, whole_numbers
+from microimpute.forests.pareto import Tail, fit_tail, largest_held
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
-from microimpute.links import Growth, whole_numbers
 from microimpute.methods.base import FloatArray, Method
-from microimpute.pareto import Tail, fit_tail, largest_held
 
 __all__ = ["Forest"]
 

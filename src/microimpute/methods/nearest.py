@@ -8,12 +8,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.distances import Distance, Space
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table
+from microimpute.matching.distances import Distance, Space
+from microimpute.matching.neighbours import Donors, cells, neighbour_count, positions
 from microimpute.methods.base import DonorMethod, FloatArray, IntArray
-from microimpute.neighbours import Donors, cells, neighbour_count, positions
 
 __all__ = ["Nearest"]
 

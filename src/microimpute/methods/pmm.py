@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.blocks import Block, plan
-from microimpute.coordinates import Coordinates, times
 from microimpute.encoding import scores
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table, Variable
+from microimpute.matching.coordinates import Coordinates, times
+from microimpute.matching.neighbours import Donors, cells, neighbour_count, positions
 from microimpute.methods.base import DonorMethod, FloatArray, IntArray
-from microimpute.neighbours import Donors, cells, neighbour_count, positions
 
 __all__ = ["PMM"]
 

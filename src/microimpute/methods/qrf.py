@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.blocks import Block, plan
-from microimpute.chain import Chain, Features, IntArray
 from microimpute.errors import MethodError
+from microimpute.forests.chain import Chain, Features, IntArray
+from microimpute.forests.links import Growth, Link
+from microimpute.forests.pareto import Tail, fit_tail, largest_held
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table
-from microimpute.links import Growth, Link
 from microimpute.methods.base import FloatArray, Method
-from microimpute.pareto import Tail, fit_tail, largest_held
 
 __all__ = ["QRF"]
 
@@ -42,7 +42,7 @@ class QRF(Method):
     features
         Share of the features tried at each split.
     share
-        Size of each tree's bootstrap resample relative to the number of donors (see `microimpute.trees.MOST`
+        Size of each tree's bootstrap resample relative to the number of donors (see `microimpute.forests.trees.MOST`
         for its bound); all donors stand in the leaves.
     interpolation
         Draw amounts between the donors' values: uniformly from the drawn donor's value to that of the next
@@ -52,7 +52,7 @@ class QRF(Method):
         Draw amounts above a threshold from a generalised Pareto distribution, fitted to the donors there by
         weighted maximum likelihood, at the drawn donor's place in it: the largest donor's amount is no bound,
         and what explains large amounts among donors explains them among draws. The threshold and what it takes
-        to have a tail: see `microimpute.pareto.fit_tail`; without it the donors' amounts stay. Not for counts,
+        to have a tail: see `microimpute.forests.pareto.fit_tail`; without it the donors' amounts stay. Not for counts,
         nor for losses.
     marginal
         Also grow, for `quantiles`, a forest per target on the predictors alone.

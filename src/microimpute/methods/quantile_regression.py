@@ -13,8 +13,8 @@ from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table
 from microimpute.methods.base import FloatArray, Method
-from microimpute.quantiles import QuantileAmount
-from microimpute.sequence import Regressions, ordered
+from microimpute.regressions.quantiles import QuantileAmount
+from microimpute.regressions.sequence import Regressions, ordered
 
 __all__ = ["QuantileRegression"]
 

@@ -12,8 +12,8 @@ from microimpute.encoding import scores
 from microimpute.errors import MethodError, closest
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table
+from microimpute.matching.neighbours import Donors, cells, neighbour_count, positions
 from microimpute.methods.base import DonorMethod, FloatArray, IntArray
-from microimpute.neighbours import Donors, cells, neighbour_count, positions
 
 __all__ = ["Rank"]
 
@@ -26,7 +26,7 @@ class Rank(DonorMethod):
 
     Ranks are shares of the donors' weight up to a value, for receivers as for donors: a receiver's rank in its
     own file depends on all other receivers, and draws must not. StatMatch's definition, each file by its own
-    distribution, is `microimpute.matching.rank_distance`; the two agree where both files describe one
+    distribution, is `matching.statmatch.rank_distance`; the two agree where both files describe one
     population.
 
     Parameters

@@ -12,7 +12,7 @@ from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table
 from microimpute.methods.base import FloatArray, Method
-from microimpute.sequence import Regressions, ordered
+from microimpute.regressions.sequence import Regressions, ordered
 
 __all__ = ["Regression"]
 

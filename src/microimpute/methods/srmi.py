@@ -8,12 +8,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.amounts import Bounds
 from microimpute.errors import MethodError, closest
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table
 from microimpute.methods.base import FloatArray, Method
-from microimpute.sequence import Regressions, ordered
+from microimpute.regressions.amounts import Bounds
+from microimpute.regressions.sequence import Regressions, ordered
 
 __all__ = ["SRMI"]
 

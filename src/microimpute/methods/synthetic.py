@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.blocks import Block, plan
-from microimpute.chain import Chain
+from microimpute.forests.chain import Chain
+from microimpute.forests.links import Growth, whole_numbers
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
-from microimpute.links import Growth, whole_numbers
 from microimpute.methods.base import FloatArray, Method
 
 __all__ = ["SyntheticMatch"]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from microimpute.blocks import Block, singly
 from microimpute.errors import MethodError
 from microimpute.kinds import Kind, Table, Variable
-from microimpute.sequence import read_block, state_of_block
+from microimpute.regressions.sequence import read_block, state_of_block
 from microimpute.transforms import Scale, take
 
 __all__ = ["NONE", "Codec", "Coded", "Part"]

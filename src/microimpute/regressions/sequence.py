@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute import parametric
-from microimpute.amounts import Bounds
 from microimpute.blocks import Block, singly
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table, Variable
-from microimpute.parametric import AmountFit, Model
+from microimpute.regressions.amounts import Bounds
+from microimpute.regressions.parametric import AmountFit, Model
 from microimpute.transforms import Feature, Inputs
 
 __all__ = ["Regressions", "ordered", "read_block", "state_of_block"]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from microimpute.adjustment import adjust, ranks, separations
+from microimpute.forests.adjustment import adjust, ranks, separations
+from microimpute.forests.trees import grow
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.transforms import Feature, Inputs
-from microimpute.trees import grow
 
 ROWS = 4000
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.adjustment import Adjustment, adjust, ranks
 from microimpute.encoding import scores
-from microimpute.glm import effective
+from microimpute.forests.adjustment import Adjustment, adjust, ranks
+from microimpute.forests.trees import LeafForest, grow
 from microimpute.kinds import Table
-from microimpute.trees import LeafForest, grow
+from microimpute.regressions.glm import effective
 
 __all__ = ["Judged", "Tuned", "tune"]
 

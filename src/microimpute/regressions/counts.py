@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute import glm
-from microimpute.amounts import Bounds
 from microimpute.errors import MethodError
+from microimpute.regressions.amounts import Bounds
 from microimpute.transforms import Inputs, take
 
 __all__ = ["CEILING", "COUNTABLE", "Counts"]

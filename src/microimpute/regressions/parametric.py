@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute import glm
-from microimpute.amounts import Amount, Bounds
-from microimpute.counts import COUNTABLE, Counts
 from microimpute.errors import MethodError
 from microimpute.kinds import Kind, Variable
-from microimpute.quantiles import QuantileAmount
+from microimpute.regressions.amounts import Amount, Bounds
+from microimpute.regressions.counts import COUNTABLE, Counts
+from microimpute.regressions.quantiles import QuantileAmount
 from microimpute.transforms import Inputs, take
 
 __all__ = ["Amount", "AmountFit", "Classes", "Counts", "Model", "Regimes", "fit", "from_state"]

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from microimpute.blocks import Block
 from microimpute.encoding import feature_count, features
 from microimpute.errors import MethodError
+from microimpute.forests.links import Donors, Growth, Link
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table, Variable
-from microimpute.links import Donors, Growth, Link
 from microimpute.transforms import Feature, Inputs
 
 __all__ = ["Chain"]

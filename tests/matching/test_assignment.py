@@ -6,7 +6,8 @@ import pytest
 
 from microimpute import matching
 from microimpute.errors import MethodError
-from microimpute.matching import allot, assign, capped, constrained, gower, mahalanobis, rank_distance
+from microimpute.matching.assignment import allot, assign, capped, constrained
+from microimpute.matching.statmatch import gower, mahalanobis, rank_distance
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from scipy.special import ndtr, ndtri
 from sklearn.linear_model import QuantileRegressor
 
 from microimpute.errors import MethodError
-from microimpute.parametric import Amount
-from microimpute.quantiles import QuantileAmount, fit_quantiles, grid
+from microimpute.regressions.parametric import Amount
+from microimpute.regressions.quantiles import QuantileAmount, fit_quantiles, grid
 from microimpute.transforms import Inputs, Scale
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from microimpute.forests.tuning import TOO_FEW, Judged, tune
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.transforms import Feature, Inputs
-from microimpute.tuning import TOO_FEW, Judged, tune
 
 ROWS, NUISANCES = 2000, 5
 

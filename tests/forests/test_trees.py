@@ -5,7 +5,7 @@ import pytest
 from sklearn.tree import DecisionTreeRegressor
 
 from microimpute.errors import MethodError
-from microimpute.trees import LeafForest, grow
+from microimpute.forests.trees import LeafForest, grow
 
 
 @pytest.fixture(scope="module")

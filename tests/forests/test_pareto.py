@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from microimpute.pareto import Tail, fit_tail
+from microimpute.forests.pareto import Tail, fit_tail
 
 
 def sorted_by_value(values, weight):

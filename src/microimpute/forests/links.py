@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute import glm
-from microimpute.adjustment import Adjustment, adjust, separations
 from microimpute.blocks import Block
 from microimpute.encoding import scores
 from microimpute.errors import MethodError
+from microimpute.forests.adjustment import Adjustment, adjust, separations
+from microimpute.forests.trees import LeafForest, grow
+from microimpute.forests.tuning import Judged, tune
 from microimpute.kinds import Kind, Table
 from microimpute.transforms import Inputs, take
-from microimpute.trees import LeafForest, grow
-from microimpute.tuning import Judged, tune
 
 __all__ = ["Donors", "Growth", "Link", "whole_numbers"]
 

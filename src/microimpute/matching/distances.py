@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.coordinates import AMOUNTS, Coordinates, importance, times
 from microimpute.errors import MethodError, closest
 from microimpute.kinds import Table, Variable
+from microimpute.matching.coordinates import AMOUNTS, Coordinates, importance, times
 
 __all__ = ["DISTANCES", "Distance", "Space"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from microimpute import parametric
-from microimpute.parametric import FEW, Classes
+from microimpute.regressions.parametric import FEW, Classes
 from microimpute.transforms import Inputs
 
 

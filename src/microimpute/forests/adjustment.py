@@ -22,9 +22,9 @@ from scipy.special import ndtr
 from microimpute import glm
 from microimpute.encoding import scores
 from microimpute.errors import MethodError
+from microimpute.forests.trees import LeafForest
 from microimpute.kinds import Kind, Table
 from microimpute.transforms import Inputs, Scale, take
-from microimpute.trees import LeafForest
 
 __all__ = ["Adjustment", "adjust", "ranks", "separations"]
 

@@ -1,0 +1,1 @@
+"""Distances, neighbours and assignments: what methods that take whole donors share."""
