@@ -24,7 +24,7 @@ def world():
 
 def test_routing_agrees_with_scikit_learn(world):
     X, y, weight, _ = world
-    from microimpute import trees
+    from microimpute.forests import trees
 
     one = trees._grow_one(X, y, weight, 3, 10, 1.0)
     model = DecisionTreeRegressor(min_samples_leaf=10, max_features=1.0, random_state=3)

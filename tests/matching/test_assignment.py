@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microimpute import matching
 from microimpute.errors import MethodError
+from microimpute.matching import assignment
 from microimpute.matching.assignment import allot, assign, capped, constrained
 from microimpute.matching.statmatch import gower, mahalanobis, rank_distance
 
@@ -83,7 +83,7 @@ def test_assignment_part_by_part_is_nearly_the_best(monkeypatch, power):
         return np.linalg.norm(x - y[place], ord=power, axis=1).sum()
 
     best = total(assign(x, y, power))
-    monkeypatch.setattr(matching, "BLOCK", 50)
+    monkeypatch.setattr(assignment, "BLOCK", 50)
     parts = total(assign(x, y, power))
     assert best < parts < 1.45 * best  # in any order: about 3 times as much
     full = assign(x, y[:300], power)

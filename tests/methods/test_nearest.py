@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microimpute import Fusion, Survey, impute, matching, method
+from microimpute import Fusion, Survey, impute, method
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
+from microimpute.matching import statmatch
 from microimpute.matching.neighbours import Donors
 from microimpute.testing import example_donor, example_receiver
 
@@ -39,12 +40,12 @@ def drawn(model, receivers, implicate=1):
 def expected(distance, receivers, donors):
     x, y = receivers.values, donors.values
     if distance == "gower":
-        return matching.gower(x, y, [v.kind.is_class for v in X], np.ptp(y, axis=0))
+        return statmatch.gower(x, y, [v.kind.is_class for v in X], np.ptp(y, axis=0))
     flags = [
         np.column_stack([t[:, :2], *(t[:, 2] == k for k in range(3)), *(t[:, 3] == k for k in (0, 1))]) for t in (x, y)
     ]
     if distance == "mahalanobis":
-        return matching.mahalanobis(*flags, np.cov(flags[1].T, ddof=0))
+        return statmatch.mahalanobis(*flags, np.cov(flags[1].T, ddof=0))
     a, b = (f / flags[1].std(axis=0) for f in flags)
     difference = np.abs(a[:, None] - b)
     if distance == "minimax":

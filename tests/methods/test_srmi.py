@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microimpute import glm, impute, method
+from microimpute import impute, method
 from microimpute.errors import MethodError
 from microimpute.fusion import Fusion
 from microimpute.keyed import RowRandom, generator
 from microimpute.methods.base import Method
+from microimpute.regressions import glm
 from microimpute.survey import Survey
 from microimpute.transforms import Inputs, Scale
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from microimpute import parametric
+from microimpute.regressions import parametric
 from microimpute.regressions.parametric import FEW, Classes
 from microimpute.transforms import Inputs
 

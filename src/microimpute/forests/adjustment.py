@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from microimpute import glm
 from microimpute.encoding import scores
 from microimpute.errors import MethodError
 from microimpute.forests.trees import LeafForest
 from microimpute.kinds import Kind, Table
+from microimpute.regressions import glm
 from microimpute.transforms import Inputs, Scale, take
 
 __all__ = ["Adjustment", "adjust", "ranks", "separations"]

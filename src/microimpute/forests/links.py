@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from microimpute import glm
 from microimpute.blocks import Block
 from microimpute.encoding import scores
 from microimpute.errors import MethodError
@@ -17,6 +16,7 @@ from microimpute.forests.adjustment import Adjustment, adjust, separations
 from microimpute.forests.trees import LeafForest, grow
 from microimpute.forests.tuning import Judged, tune
 from microimpute.kinds import Kind, Table
+from microimpute.regressions import glm
 from microimpute.transforms import Inputs, take
 
 __all__ = ["Donors", "Growth", "Link", "whole_numbers"]

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from microimpute import glm
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table
 from microimpute.methods.base import ALL_KINDS, FloatArray, Method
+from microimpute.regressions import glm
 from microimpute.regressions.sequence import ordered, read_block, state_of_block
 from microimpute.transforms import Feature, Inputs, Scale, take
 

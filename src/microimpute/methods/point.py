@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from microimpute import trees
 from microimpute.encoding import feature_count, features, scores
 from microimpute.errors import MethodError
+from microimpute.forests import trees
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.methods.base import FloatArray, Method

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from microimpute import glm
 from microimpute.errors import MethodError
+from microimpute.regressions import glm
 from microimpute.transforms import Inputs, Scale, take
 
 __all__ = ["Amount", "Bounds"]

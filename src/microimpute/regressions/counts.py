@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from microimpute import glm
 from microimpute.errors import MethodError
+from microimpute.regressions import glm
 from microimpute.regressions.amounts import Bounds
 from microimpute.transforms import Inputs, take
 

@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from microimpute import glm
 from microimpute.errors import MethodError
 from microimpute.kinds import Kind, Variable
+from microimpute.regressions import glm
 from microimpute.regressions.amounts import Amount, Bounds
 from microimpute.regressions.counts import COUNTABLE, Counts
 from microimpute.regressions.quantiles import QuantileAmount

@@ -17,8 +17,8 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import expit, ndtr, ndtri
 
-from microimpute import glm
 from microimpute.errors import MethodError
+from microimpute.regressions import glm
 from microimpute.transforms import Inputs, Scale, take
 
 __all__ = ["QuantileAmount", "fit_quantiles", "grid"]

@@ -9,11 +9,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from microimpute import parametric
 from microimpute.blocks import Block, singly
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table, Variable
+from microimpute.regressions import parametric
 from microimpute.regressions.amounts import Bounds
 from microimpute.regressions.parametric import AmountFit, Model
 from microimpute.transforms import Feature, Inputs
