@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,15 @@ import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 
+from microimpute import analysis as analysis_module
 from microimpute import manifest as manifest_file
 from microimpute import storage
-from microimpute.errors import FusionError
+from microimpute.analysis import Estimates
+from microimpute.errors import FusionError, PoolingError
 from microimpute.frames import Frame, Series, aligned, make_series
+from microimpute.pooling import Pooled
 from microimpute.survey import Survey
+from microimpute.variance import Replicates
 
 __all__ = ["ROW_NUMBER", "Imputations"]
 
@@ -108,6 +112,90 @@ class Imputations:
             number = make_series("implicate", np.full(len(self), i + 1), nw.Int64, backend)
             new = [aligned(self.values[c][i], keys) for c in self.columns]
             yield keys.with_columns(aligned(number, keys), *new).select("implicate", *keys.columns, *self.columns)
+
+    def apply(
+        self,
+        analysis: Callable[..., Any],
+        of: str | Sequence[str] | None = None,
+        *,
+        replicates: Replicates | None = None,
+        workers: int | None = None,
+    ) -> list[Any] | Estimates:
+        """Run an analysis on every implicate; the receiver is never copied m times.
+
+        Parameters
+        ----------
+        analysis
+            ``f(frame)`` → whatever it likes, a fitted result say. Or ``f(frame, weight)`` → numbers (one, an array, a
+            dict, a series, or a result whose `params` are taken), which is run for the full sample's weight and for
+            every replicate. Those of `microimpute.variance` take values of columns instead of a frame: see `of`.
+        of
+            Column, or columns, whose values the analysis takes instead of the frame: shape (rows,) or (rows, k).
+        replicates
+            Weight, replicate weights and their rule; default: the receiver's own.
+        workers
+            Threads; default: all cores.
+
+        Returns
+        -------
+        list
+            One entry per implicate; for an analysis that takes a weight a `variance.Estimate`, with its covariance.
+
+        Raises
+        ------
+        PoolingError
+            If replicates are needed and there are none, or a figure is not a number in some replicate; names it.
+        """
+        chosen = self._replicates(replicates)
+        return analysis_module.each(self.complete, self.m, analysis, of, chosen, workers)
+
+    def pool(
+        self,
+        analysis: Callable[..., Any],
+        of: str | Sequence[str] | None = None,
+        *,
+        rule: str = "rubin",
+        replicates: Replicates | None = None,
+        workers: int | None = None,
+        **options: Any,
+    ) -> Pooled:
+        """Run an analysis on every implicate, and combine: one table of estimates, standard errors and intervals.
+
+        Parameters
+        ----------
+        analysis, of, replicates, workers
+            As in `apply`. ``f(frame)`` has to return a fitted result with its own covariance, or a pair of estimates
+            and variances.
+        rule
+            Combining rule; see `microimpute.pool`. Targets that the donor alone observes are missing data of the
+            receiver, which is what Rubin's rule is for.
+        options
+            As `microimpute.pool` takes. Under replicates, `dfcom` is their number less one unless given.
+
+        Returns
+        -------
+        Pooled
+            Its notes say where the sampling variance is from, and which rule combined.
+
+        Examples
+        --------
+        >>> from microimpute import variance
+        >>> imputed.pool(variance.mean, "networth", replicates=replicates)  # doctest: +SKIP
+        >>> imputed.pool(lambda d: smf.wls("spending ~ networth", d, weights=d.w).fit())  # doctest: +SKIP
+        """
+        chosen = self._replicates(replicates)
+        results = analysis_module.each(self.complete, self.m, analysis, of, chosen, workers)
+        return analysis_module.pooled(results, chosen, rule=rule, **options)
+
+    def _replicates(self, given: Replicates | None) -> Replicates | None:
+        if given is None:
+            return self.receiver.replicated() if self.receiver.replicates else None
+        if len(given.weight) != len(self):
+            raise PoolingError(
+                f"replicates are for {len(given.weight):,} rows, the receiver has {len(self):,}",
+                "Give them for the receiver's rows, in its order.",
+            )
+        return given
 
     def save(self, folder: str | Path) -> None:
         """Write `imputations.parquet`, `completed.parquet` and `manifest.json` into a new directory.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
@@ -15,6 +15,9 @@ from microimpute.errors import SurveyError, closest
 from microimpute.frames import Frame, Series, aligned, as_frame, make_series
 from microimpute.keyed import Keys, hash_columns, occurrence
 from microimpute.kinds import Kind
+
+if TYPE_CHECKING:
+    from microimpute.variance import Replicates
 
 __all__ = ["Check", "Survey", "replace_survey"]
 
@@ -69,6 +72,9 @@ class Survey:
         by it. Default: `keys`.
     replicates
         Replicate weight columns.
+    replicate_rule
+        How they make a variance: "brr", "successive difference", "jackknife", "bootstrap", or a survey's name such as
+        "cps asec"; see `microimpute.variance.Replicates`. Needed where a variance is asked for.
     kinds
         Declared kinds, column → kind.
     dollars
@@ -91,6 +97,7 @@ class Survey:
     implicate: str | None
     household: tuple[str, ...]
     replicates: tuple[str, ...]
+    replicate_rule: str
     kinds: Mapping[str, Kind | str]
     dollars: int | None
     unit: str
@@ -108,6 +115,7 @@ class Survey:
         implicate: str | None = None,
         household: str | Sequence[str] = (),
         replicates: Sequence[str] = (),
+        replicate_rule: str = "",
         kinds: Mapping[str, Kind | str] | None = None,
         dollars: int | None = None,
         unit: str = "row",
@@ -124,6 +132,7 @@ class Survey:
             "implicate": implicate,
             "household": _names(household) or _names(keys),
             "replicates": tuple(replicates),
+            "replicate_rule": replicate_rule,
             "kinds": dict(kinds or {}),
             "dollars": dollars,
             "unit": unit,
@@ -190,6 +199,28 @@ class Survey:
     def weights(self) -> FloatArray:
         """Return the weights as float64, shape (rows,); ones where the survey has none."""
         return np.ones(len(self)) if self.weight is None else self.numbers(self.weight)
+
+    def replicated(self) -> Replicates:
+        """Return the weight with its replicates and their rule.
+
+        Raises
+        ------
+        SurveyError
+            If the survey has no replicate weights, or does not say by what rule they make a variance.
+        PoolingError
+            If the rule does not exist, or the survey that it names has another number of replicates.
+        """
+        from microimpute.variance import Replicates
+
+        if not self.replicates:
+            raise SurveyError("the survey has no replicate weights", "Name their columns in `replicates`.")
+        if not self.replicate_rule:
+            raise SurveyError(
+                f"nobody said how the {len(self.replicates)} replicate weights make a variance",
+                "Set the survey's `replicate_rule`, to 'cps asec' or 'bootstrap', say.",
+            )
+        many = np.column_stack([self.numbers(c) for c in self.replicates])
+        return Replicates(self.weights(), many, self.replicate_rule)
 
     def implicates(self) -> npt.NDArray[np.int64]:
         """Return each row's implicate number, shape (rows,); ones where the survey has none.

@@ -28,12 +28,13 @@ class TableFile(Connector):
         "implicate": "column that numbers the file's own implicates",
         "household": "columns that name the household of a row; default: keys",
         "replicates": "replicate weight columns",
+        "replicate_rule": "how they make a variance: a rule, or a survey's name such as cps asec",
         "kinds": "column → kind, where it is not to be inferred",
         "dollars": "year whose prices the money is in",
         "unit": "what a row is, in a word",
     }
     types: ClassVar[Mapping[str, tuple[type, ...]]] = {
-        **dict.fromkeys(("weight", "implicate", "unit"), (str,)),
+        **dict.fromkeys(("weight", "implicate", "replicate_rule", "unit"), (str,)),
         **dict.fromkeys(("keys", "household", "replicates"), (str, list, tuple)),
         "kinds": (Mapping,),
         "dollars": (int, np.integer),

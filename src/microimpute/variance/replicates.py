@@ -8,8 +8,9 @@
     jackknife               (R − 1)/R          full sample
     bootstrap               1/(R − 1)          mean of replicates
 
-CPS ASEC: successive difference, 160 replicates. CE: brr, 44; good for nation, region and division, not for states.
-RECS: fay, 96, ρ = 0.5. SCF: bootstrap, 999, in implicate 1 (then `pool(..., rule="scf")`).
+Surveys by name (`DESIGNS`): "cps asec", successive difference, 160 replicates; "acs", the same with 80; "ce", brr, 44,
+good for nation, region and division, not for states; "recs", fay, 96, ρ = 0.5; "scf", bootstrap, 999, in implicate 1
+(then `pool(..., rule="scf")`).
 Sources: Wolter (2007), chs. 3–5; Judkins (1990) for Fay; Fay & Train (1995) for successive differences.
 """
 
@@ -17,26 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from microimpute.errors import PoolingError, closest
+from microimpute.variance.statistics import takes_many
 
-__all__ = [
-    "Estimate",
-    "Replicates",
-    "gini",
-    "mean",
-    "poverty_gap",
-    "poverty_rate",
-    "quantile",
-    "ratio",
-    "top_share",
-    "total",
-]
+__all__ = ["DESIGNS", "Estimate", "Replicates"]
 
 FloatArray = npt.NDArray[np.float64]
 Statistic = Callable[[Any, FloatArray], Any]
@@ -50,6 +40,15 @@ _FACTORS: dict[str, Callable[[int, float], float]] = {
     "successive difference": lambda r, rho: 4 / r,
     "jackknife": lambda r, rho: (r - 1) / r,
     "bootstrap": lambda r, rho: 1 / (r - 1),
+}
+
+#: Survey → its rule, number of replicates and Fay's ρ, as its documentation has them.
+DESIGNS: dict[str, tuple[str, int, float]] = {
+    "cps asec": ("successive difference", 160, 0.0),
+    "acs": ("successive difference", 80, 0.0),
+    "ce": ("brr", 44, 0.0),
+    "recs": ("fay", 96, 0.5),
+    "scf": ("bootstrap", 999, 0.0),
 }
 
 
@@ -88,7 +87,8 @@ class Replicates:
     replicates
         Whole weights, not factors to multiply, shape (rows, R).
     rule
-        "brr", "fay", "successive difference", "jackknife" or "bootstrap".
+        "brr", "fay", "successive difference", "jackknife" or "bootstrap"; or a survey's name, see `DESIGNS`, whose
+        number of replicates is checked.
     rho
         Fay's ρ, for that rule alone.
     centre
@@ -100,7 +100,8 @@ class Replicates:
     Raises
     ------
     PoolingError
-        If shapes differ, weights are missing, there are fewer than two replicates, or there is no such rule.
+        If shapes differ, weights are missing, there are fewer than two replicates or not as many as the named survey
+        has, or there is no such rule.
     """
 
     weight: FloatArray
@@ -114,8 +115,10 @@ class Replicates:
         weight, many = (np.asarray(w, dtype=np.float64) for w in (self.weight, self.replicates))
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "replicates", many)
+        if self.rule in DESIGNS:
+            self._take_design()
         if self.rule not in _FACTORS:
-            raise PoolingError(f"there is no replicate rule {self.rule!r}", closest(self.rule, _FACTORS))
+            raise PoolingError(f"there is no replicate rule {self.rule!r}", closest(self.rule, {**_FACTORS, **DESIGNS}))
         if many.ndim != 2 or weight.shape != many.shape[:1] or many.shape[1] < 2:
             raise PoolingError(
                 f"weights have shape {weight.shape}, replicates {many.shape}",
@@ -131,6 +134,17 @@ class Replicates:
             raise PoolingError(f"centre is {self.centre!r}", "Choose 'full' or 'mean'.")
         if self.scales is not None and np.shape(self.scales) != (many.shape[1],):
             raise PoolingError(f"scales have shape {np.shape(self.scales)}", "Give one number per replicate.")
+
+    def _take_design(self) -> None:
+        rule, count, rho = DESIGNS[self.rule]
+        given = self.replicates.shape[-1]
+        if given != count:
+            raise PoolingError(
+                f"{self.rule!r} has {count} replicate weights, and {given} were given",
+                f"Give all {count}; if they are other replicates, name their rule ({', '.join(_FACTORS)}).",
+            )
+        object.__setattr__(self, "rule", rule)
+        object.__setattr__(self, "rho", rho)
 
     def within(self, rows: npt.NDArray[np.bool_]) -> Replicates:
         """Return the same for a domain: other rows get weight 0, as variances of domains want.
@@ -170,8 +184,7 @@ class Replicates:
 
     def _all(self, statistic: Statistic, values: Any) -> FloatArray:
         count = self.replicates.shape[1]
-        known = statistic.func if isinstance(statistic, partial) else statistic
-        if known in _MANY_AT_ONCE:
+        if takes_many(statistic):
             blocks = [self.replicates[:, i : i + AT_ONCE] for i in range(0, count, AT_ONCE)]
             return np.concatenate([np.asarray(statistic(values, b)) for b in blocks])
         return np.stack([np.asarray(statistic(values, self.replicates[:, i]), dtype=np.float64) for i in range(count)])
@@ -197,151 +210,3 @@ class Replicates:
             np.full(count, _FACTORS[self.rule](count, self.rho)) if self.scales is None else np.asarray(self.scales)
         )
         return np.asarray(np.einsum("r,r...->...", scales, off**2) if off.ndim == 1 else (off.T * scales) @ off)
-
-
-def total(values: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return Σwy.
-
-    Parameters
-    ----------
-    values
-        Shape (rows,) or (rows, k).
-    weight
-        Shape (rows,) or (rows, R).
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape () or (k,) for one weight, (R,) or (R, k) for many.
-    """
-    return np.asarray(weight.T @ np.asarray(values, dtype=np.float64))
-
-
-def mean(values: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return Σwy/Σw; shapes as `total`."""
-    y = np.asarray(values, dtype=np.float64)
-    mass = weight.sum(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(total(y, weight) / (mass[:, None] if y.ndim == 2 and weight.ndim == 2 else mass))
-
-
-def ratio(values: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return Σwy/Σwx of values (y, x), shape (rows, 2); shape () or (R,)."""
-    both = total(values, weight)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(both[..., 0] / both[..., 1])
-
-
-def quantile(values: FloatArray, weight: FloatArray, level: float = 0.5) -> FloatArray:
-    """Return the smallest value at or below which `level` of the weight stands; shape () or (R,).
-
-    Parameters
-    ----------
-    values
-        Shape (rows,).
-    weight
-        Shape (rows,) or (rows, R), none negative.
-    level
-        In [0, 1].
-    """
-    y, below, mass = _in_order(values, weight)
-    reached = (below >= level * mass * (1 - 1e-12)) & (below > 0)
-    got = np.where(mass > 0, y[reached.argmax(0)], np.nan)
-    return got if weight.ndim == 2 else np.asarray(got[0])
-
-
-def gini(values: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return 1 − Σ w_i(S_i + S_{i−1})/(Σw·S_n), S cumulated wy in order of y; shape () or (R,).
-
-    Twice the area between the diagonal and the Lorenz curve. Negative values are taken as they are, so the result can
-    exceed 1; where the total is not above 0 it is NaN.
-
-    Parameters
-    ----------
-    values
-        Shape (rows,).
-    weight
-        Shape (rows,) or (rows, R), none negative.
-    """
-    order, many = np.argsort(values, kind="stable"), _columns(weight)
-    y, w = np.asarray(values, dtype=np.float64)[order], many[order]
-    held = np.cumsum(w * y[:, None], axis=0)
-    area = (w * (2 * held - w * y[:, None])).sum(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        got = np.where(held[-1] > 0, 1 - area / (w.sum(0) * held[-1]), np.nan)
-    return got if weight.ndim == 2 else np.asarray(got[0])
-
-
-def top_share(values: FloatArray, weight: FloatArray, top: float = 0.1) -> FloatArray:
-    """Return the share of the total that the top of the distribution holds; shape () or (R,).
-
-    1 − L(1 − top) on the linear Lorenz curve: a row that stands across the border counts in part.
-
-    Parameters
-    ----------
-    values
-        Shape (rows,).
-    weight
-        Shape (rows,) or (rows, R), none negative.
-    top
-        Share of the weight, in [0, 1].
-    """
-    y, below, mass = _in_order(values, weight)
-    w = np.diff(below, axis=0, prepend=0.0)
-    inside = np.clip(below - (1 - top) * mass, 0, w)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        held = y @ w
-        got = np.where(held > 0, (y @ inside) / held, np.nan)
-    return got if weight.ndim == 2 else np.asarray(got[0])
-
-
-def poverty_rate(
-    values: FloatArray, weight: FloatArray, line: FloatArray | float | None = None, of_median: float = 0.6
-) -> FloatArray:
-    """Return the share of the weight below a line; shape () or (R,).
-
-    Parameters
-    ----------
-    values
-        Shape (rows,).
-    weight
-        Shape (rows,) or (rows, R), none negative.
-    line
-        A number or shape (rows,); None: `of_median` times the median of the same weight, anew in every replicate.
-    of_median
-        Used without `line`.
-    """
-    return _poverty(values, weight, line, of_median, gap=False)
-
-
-def poverty_gap(
-    values: FloatArray, weight: FloatArray, line: FloatArray | float | None = None, of_median: float = 0.6
-) -> FloatArray:
-    """Return the mean of max(0, (line − y)/line) (Foster, Greer & Thorbecke 1984, α = 1); see `poverty_rate`."""
-    return _poverty(values, weight, line, of_median, gap=True)
-
-
-def _poverty(
-    values: FloatArray, weight: FloatArray, line: FloatArray | float | None, of_median: float, *, gap: bool
-) -> FloatArray:
-    y, many = np.asarray(values, dtype=np.float64)[:, None], _columns(weight)
-    border = of_median * quantile(values, many) if line is None else np.asarray(line, dtype=np.float64)
-    border = border[:, None] if line is not None and border.ndim else border
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lack = np.where(y < border, (border - y) / border if gap else 1.0, 0.0)
-        got = (many * lack).sum(0) / many.sum(0)
-    return got if weight.ndim == 2 else np.asarray(got[0])
-
-
-def _columns(weight: FloatArray) -> FloatArray:
-    return weight if weight.ndim == 2 else weight[:, None]
-
-
-def _in_order(values: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return values in order, weight up to each of shape (rows, R), and its total (R,)."""
-    order = np.argsort(values, kind="stable")
-    below = np.cumsum(_columns(weight)[order], axis=0)
-    return np.asarray(values, dtype=np.float64)[order], below, below[-1]
-
-
-_MANY_AT_ONCE = frozenset((total, mean, ratio, quantile, gini, top_share, poverty_rate, poverty_gap))
