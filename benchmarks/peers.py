@@ -36,8 +36,8 @@ from microimpute.benchmark.own_task import find_task
 from microimpute.benchmark.runner import run_suite
 from microimpute.benchmark.scores import Scores
 from microimpute.benchmark.suite import Cell, Contender, Suite
-from microimpute.drawing import resample
 from microimpute.kinds import Kind, Table
+from microimpute.resampling import resample
 from microimpute.tasks.base import Problem
 
 HERE = Path(__file__).parent

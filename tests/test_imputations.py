@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microimpute import Fusion, Imputations, MicroImputeError, Survey, impute, method
-from microimpute.drawing import resample
+from microimpute.resampling import resample
 from microimpute.testing import example_donor, example_receiver
 
 FRAMES = {

@@ -67,6 +67,31 @@ def targets(donor: Survey, receiver: Survey, names: Sequence[str]) -> tuple[str,
     return tuple(names)
 
 
+def resamples(donor: Survey) -> tuple[FloatArray | None, list[Note]]:
+    """Return replicate weights that can stand for resamples of the donors, shape (rows, R), or None.
+
+    Those of a bootstrap do, and balanced half-samples; successive differences and the jackknife vary too little for one
+    replicate to be a resample, and stretched to the right size they would be negative.
+    """
+    if not donor.replicates:
+        return None, []
+    instead = "Implicates learn from Bayesian bootstraps of the donor's households"
+    count = len(donor.replicates)
+    if not donor.replicate_rule:
+        return None, [Note(f"{instead}: nobody said what rule its {count} replicate weights follow.", warning=True)]
+    known = donor.replicated()
+    if known.rule not in ("bootstrap", "brr"):
+        return None, [Note(f"{instead}: no replicate of the rule {known.rule!r} is a resample by itself.")]
+    for column, weight in zip(donor.replicates, known.replicates.T, strict=True):
+        if weight.min() < 0 or weight.max() <= 0:
+            wrong = "has negative numbers" if weight.min() < 0 else "is zero throughout"
+            raise FusionError(
+                f"donor: replicate weight {column!r} {wrong}",
+                "Mend it, or leave it out of `replicates`.",
+            )
+    return known.replicates, [Note(f"Implicates learn with replicate weights of the donor ({count} there are).")]
+
+
 def absent_from_receiver(receiver: Survey, name: str) -> None:
     """Check that an imputed column would not overwrite an observed one."""
     if name in receiver.columns:

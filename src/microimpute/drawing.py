@@ -16,14 +16,15 @@ from microimpute.errors import FusionError, MethodError
 from microimpute.frames import Series, make_series
 from microimpute.fusion import Fusion
 from microimpute.imputations import Imputations
-from microimpute.keyed import Keys, RowRandom, generator
+from microimpute.keyed import RowRandom, generator
 from microimpute.kinds import Kind, Table, decode
 from microimpute.methods.base import DonorMethod, Method
 from microimpute.methods.base import method as method_named
+from microimpute.resampling import how, resampled
 from microimpute.rules import Rule
 from microimpute.survey import Survey
 
-__all__ = ["Progress", "impute", "resample"]
+__all__ = ["Progress", "impute"]
 
 FloatArray = npt.NDArray[np.float64]
 Progress = Callable[[str, float], None]
@@ -81,10 +82,10 @@ def impute(
 
     Notes
     -----
-    Implicate i is fitted to its own Bayesian bootstrap of the donor's households, on the donor's own
-    implicate i where it has several (a method that draws its parameters from a posterior gets the donors as
-    they are, see `Method.resampled`), so that the spread between implicates carries the donor's sampling and
-    imputation error (Rubin 1987, ch. 4; Schenker & Rubin 1986).
+    Implicate i is fitted to its own Bayesian bootstrap of the donor's households, or with a replicate weight of the
+    donor where it has those of a bootstrap, on the donor's own implicate i where it has several (a method that draws
+    its parameters from a posterior gets the donors as they are, see `Method.resampled`), so that the spread between
+    implicates carries the donor's sampling and imputation error (Rubin 1987, ch. 4; Schenker & Rubin 1986).
     """
     ready = _fusion(fusion, receiver, targets, predictors, weight, rules, kinds)
     chosen = method_named(method) if isinstance(method, str) else method
@@ -171,39 +172,12 @@ class _Workers(ThreadPoolExecutor):
         self._limits.restore_original_limits()
 
 
-def resample(weight: FloatArray, households: Keys, seed: int, implicate: int) -> FloatArray:
-    """Reweight donors by a Bayesian bootstrap of their households.
-
-    Each household's weight is multiplied by its own standard exponential number (Rubin 1981): expectation and
-    variance one, so that a weighted mean varies as under resampling households. The result sums to the number
-    of rows.
-
-    Parameters
-    ----------
-    weight
-        float64, shape (donors,).
-    households
-        uint64, shape (donors,): rows of one household share their number.
-    seed, implicate
-        What the numbers are keyed by.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (donors,)
-    """
-    multiplier = -np.log(RowRandom(seed, implicate, households).uniform("donor resample"))
-    again = weight * multiplier
-    total = float(again.sum())
-    return np.asarray(again * (len(weight) / total))
-
-
 def fit(fusion: Fusion, method: Method, implicate: int, seed: int) -> Method:
     """Fit a fresh copy of a method to one implicate's resample of the donors, or to them as they are."""
     training = fusion.training(implicate)
-    weight = training.weight
     if method.resampled:
-        weight = resample(weight, training.households, seed, implicate)
-    return method.fresh().fit(training.X, training.Y, weight, generator(seed, implicate, "fit"))
+        training = resampled(training, seed, implicate)
+    return method.fresh().fit(training.X, training.Y, training.weight, generator(seed, implicate, "fit"))
 
 
 def draw_into(out: FloatArray, fitted: Method, X: Table, rng: RowRandom, pool: ThreadPoolExecutor) -> dict[str, Any]:
@@ -264,5 +238,7 @@ def _collect(fusion: Fusion, method: Method, drawn: FloatArray, seed: int, **sai
             values[target].append(decode(columns[target], fusion.variables[target], backend))
         for total, amount in totals.items():
             values[total].append(make_series(total, amount, nw.Float64, backend))
-    manifest = manifest_file.describe_run(fusion, method, m=len(drawn), seed=seed, broken=broken, **said)
+    manifest = manifest_file.describe_run(
+        fusion, method, m=len(drawn), seed=seed, broken=broken, resampling=how(fusion, method), **said
+    )
     return Imputations(fusion.receiver, tuple(values), {c: tuple(s) for c, s in values.items()}, manifest)

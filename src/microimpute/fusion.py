@@ -37,12 +37,15 @@ class Training:
         float64, shape (donors,).
     households
         uint64, shape (donors,); rows of one household agree.
+    replicates
+        Replicate weights that are resamples, shape (donors, R), or None.
     """
 
     X: Table
     Y: Table
     weight: FloatArray
     households: Keys
+    replicates: FloatArray | None = None
 
 
 @dataclass(frozen=True, init=False)
@@ -94,6 +97,7 @@ class Fusion:
     _donor_order: npt.NDArray[np.int64] = field(repr=False)
     _donor_implicate: npt.NDArray[np.int64] = field(repr=False)
     _households: Keys = field(repr=False)
+    _replicates: FloatArray | None = field(repr=False)
 
     def __init__(
         self,
@@ -144,6 +148,7 @@ class Fusion:
             self._donor_y.take(rows),
             self._donor_weight[rows],
             self._households[rows],
+            None if self._replicates is None else self._replicates[rows],
         )
 
     @property
@@ -266,9 +271,11 @@ class Fusion:
         order = np.argsort(keys, kind="stable")
         used = order[weight[order] > 0]
         self._set(_donor_weight=weight, _donor_order=used, _donor_implicate=implicates)
-        self._set(_households=self.donor.household_keys())
-        left_out = len(order) - len(used)
-        return [Note(f"{left_out:,} donor rows have weight zero and are never drawn.", left_out)] if left_out else []
+        replicates, notes = checks.resamples(self.donor)
+        self._set(_households=self.donor.household_keys(), _replicates=replicates)
+        if left_out := len(order) - len(used):
+            notes.append(Note(f"{left_out:,} donor rows have weight zero and are never drawn.", left_out))
+        return notes
 
 
 def _survey(source: Any) -> Survey:

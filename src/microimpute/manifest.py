@@ -76,13 +76,15 @@ def describe_run(
     m: int,
     seed: int,
     broken: Mapping[str, int],
+    resampling: str,
     learnt: Sequence[Mapping[str, Any]] = (),
     donor_use: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Say in plain values what was done: the part of a manifest that does not speak of files.
 
-    `learnt` is what each implicate's fit has to say (see `Method.learnt`), `donor_use` how often each implicate's
-    draws use donors, where rows come from one donor each; both are left out if that is nothing.
+    `resampling` says how implicates' donors differ, `learnt` is what each implicate's fit has to say (see
+    `Method.learnt`), `donor_use` how often each implicate's draws use donors, where rows come from one donor each; both
+    are left out if that is nothing.
     """
     told = {"donor_use": [dict(use) for use in donor_use]} if donor_use else {}
     return told | {
@@ -97,6 +99,7 @@ def describe_run(
         "seed": seed,
         "donor": _describe_survey(fusion.donor),
         "receiver": _describe_survey(fusion.receiver),
+        "resampling": resampling,
         "donor_implicates": list(fusion.implicates),
         "predictors": [_describe_variable(fusion, p) for p in fusion.predictors],
         "targets": [_describe_variable(fusion, t) for t in fusion.targets],

@@ -85,7 +85,7 @@ def story(imputations: Imputations, fusion: Fusion) -> list[str]:
         told.append("Each variable is drawn on its own: relations between variables are not kept.")
     if known is not None and not known.uses_predictors:
         told.append("This method does not look at the predictors: it is a yardstick, not one to use.")
-    told.append(_resampling(fusion, imputations.m, bool(made["proper"])))
+    told.append(_resampling(fusion, imputations.m, bool(made["proper"]), str(imputations.manifest["resampling"])))
     if derived:
         told.append(
             f"{count(derived)} {_plural(derived, 'total')} ({', '.join(fusion.derived)}) "
@@ -99,10 +99,15 @@ def story(imputations: Imputations, fusion: Fusion) -> list[str]:
     return told
 
 
-def _resampling(fusion: Fusion, m: int, proper: bool) -> str:
+def _resampling(fusion: Fusion, m: int, proper: bool, how: str) -> str:
     own = len(fusion.implicates)
     turn = f", taking the donor's own {own} implicates in turn" if own > 1 else ""
-    text = f"Each implicate was fitted to its own Bayesian bootstrap of the donor's households{turn}"
+    from_ = {
+        "parameters": "has parameters of its own, drawn from their posterior given the donors",
+        "replicate weights": "was fitted with a replicate weight of the donor's own",
+        "Bayesian bootstrap": "was fitted to its own Bayesian bootstrap of the donor's households",
+    }
+    text = f"Each implicate {from_[how]}{turn}"
     if m == 1:
         return f"{text}; with one implicate only, the uncertainty of the imputation can't be seen."
     if not proper:
