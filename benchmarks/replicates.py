@@ -1,11 +1,11 @@
-"""m = 20 implicates × 160 replicate weights of a weighted mean and a Gini on 150,000 rows; beside R's survey and mitools.
+"""m = 20 × 160 replicate weights of a weighted mean and a Gini on 150,000 rows; beside R's survey and mitools.
 
     python benchmarks/replicates.py [--rows 150000] [--rscript Rscript]
 
 Ours is `Imputations.pool` on two cores, once for each figure. R gets the same arrays from files, whose reading is not
-timed: `survey::svrepdesign` (successive difference) on an `imputationList`, `withReplicates` for the Gini, with the same
-formula in R, and `MIcombine`. R has one process on one core; figures have to agree to 1e-9, or this fails. The floor is
-the matrix product that all replicate means need, by NumPy.
+timed: `survey::svrepdesign` (successive difference), `withReplicates` for the Gini, with the same formula in R, and
+`mitools::MIcombine`. R has one process on one core; figures have to agree to 1e-9, or this fails. The floor is the
+matrix product that all replicate means need, by NumPy.
 """
 
 import argparse
