@@ -26,7 +26,7 @@ def test_routing_agrees_with_scikit_learn(world):
     X, y, weight, _ = world
     from microimpute.forests import trees
 
-    one = trees._grow_one(X, y, weight, 3, 10, 1.0)
+    one = trees._grow_one(X, y, weight, 3, 10, 0.0, 1.0)
     model = DecisionTreeRegressor(min_samples_leaf=10, max_features=1.0, random_state=3)
     model.fit(X, y, sample_weight=weight)
     new = np.random.default_rng(2).normal(size=(500, 4)).astype(np.float32)

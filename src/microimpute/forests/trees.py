@@ -23,6 +23,8 @@ __all__ = ["LeafForest", "Tree", "grow"]
 MOST = 5_000
 #: With no more donors than this, each tree is grown on as many as there are.
 FEW = 500
+#: Least weight of a leaf, in that of as many average donors as it has to hold.
+LIGHT = 0.3
 #: Cuts keep this far from the ends of the ranks.
 LOWEST = 0.03
 
@@ -266,7 +268,9 @@ def grow(
     trees
         Number of trees.
     leaf
-        Least number of donors that a leaf should hold, all donors counted.
+        Least number of donors that a leaf should hold, all donors counted. It also has to have `LIGHT` times the
+        weight of as many average donors: where a survey samples the rich often, at small weights, a leaf of them alone
+        stands for hardly anyone, and receivers that get there would be given fortunes too often.
     features
         Share of features tried at each split.
     share
@@ -286,13 +290,14 @@ def grow(
 
     donors = len(X)
     size = max(1, min(round(donors * share), MOST)) if donors > FEW else donors
+    light = min(0.5, LIGHT * leaf / donors)
     leaf = max(2 if leaf > 1 else 1, round(leaf * size / donors))
     seeds = rng.integers(2**31 - 1, size=trees)
     counts = [rng.multinomial(size, np.full(donors, 1.0 / donors)) for _ in range(trees)]
     # no n_jobs here: the caller sets the number of workers with joblib.parallel_config
     goals = [scores if ranked is None else np.hstack([scores, _below(ranked, cuts, weight, rng)]) for _ in seeds]
     grown = joblib.Parallel(prefer="threads")(
-        joblib.delayed(_grow_one)(X, goal, weight * count, int(seed), leaf, features)
+        joblib.delayed(_grow_one)(X, goal, weight * count, int(seed), leaf, light, features)
         for goal, seed, count in zip(goals, seeds, counts, strict=True)
     )
     return LeafForest.build(grown, weight)
@@ -308,14 +313,17 @@ def _below(ranked: FloatArray, cuts: int, weight: FloatArray, rng: np.random.Gen
     return np.asarray(marks.transpose(1, 0, 2).reshape(len(ranked), -1))
 
 
-def _grow_one(X: Features, scores: FloatArray, weight: FloatArray, seed: int, leaf: int, features: float) -> Tree:
+def _grow_one(
+    X: Features, scores: FloatArray, weight: FloatArray, seed: int, leaf: int, light: float, features: float
+) -> Tree:
     from sklearn.tree import DecisionTreeRegressor
 
     kept = weight > 0
     if not kept.any():  # a resample of a handful of donors may miss all that have weight
         kept = np.ones(len(weight), dtype=bool)
         weight = kept.astype(np.float64)
-    model = DecisionTreeRegressor(min_samples_leaf=leaf, max_features=features, random_state=seed)
+    least = {"min_samples_leaf": leaf, "min_weight_fraction_leaf": light}
+    model = DecisionTreeRegressor(**least, max_features=features, random_state=seed)
     model.fit(X[kept], scores[kept], sample_weight=weight[kept])
     tree = model.tree_
     return Tree(

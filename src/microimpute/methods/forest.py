@@ -33,7 +33,8 @@ class Forest(Method):
     trees
         Trees per block and implicate.
     leaf
-        Least number of donors that a leaf should hold; with `tuned`, where the search begins.
+        Least number of donors that a leaf should hold, more where weights differ much (by their design effect); with
+        `tuned`, where the search begins.
     features
         Share of the features tried at each split.
     share

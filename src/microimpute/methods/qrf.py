@@ -37,8 +37,8 @@ class QRF(Method):
         Trees per target and implicate. Each draw uses one: more trees smooth each row's distribution, and 50
         scored no better than 20 by more than the seeds differ.
     leaf
-        Least number of donors that a leaf should hold. With 5, weighted means came back less well where
-        weights go with the target: of few donors, resampled, the heavy ones count too little.
+        Least number of donors that a leaf should hold, more where weights differ much (by their design effect): of few
+        donors, resampled, the heavy ones count too little, so that means come back wrong where weights go with targets.
     features
         Share of the features tried at each split.
     share

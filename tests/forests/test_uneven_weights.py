@@ -1,0 +1,47 @@
+"""Donors sampled by what is imputed: leaves of a few light, rich donors must not be taken for many people."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from microimpute import Survey, impute
+from microimpute.forests import links, trees
+
+
+def population(rows, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 3))
+    return pd.DataFrame(x, columns=list("abc")).assign(
+        y=np.exp(8 + 1.3 * x[:, 0] + 0.5 * x[:, 1] + rng.normal(size=rows))
+    )
+
+
+def median_ratio(method):
+    """Median drawn over the receivers' own; about 2,500 donors, drawn with chances that grow with the target."""
+    rng = np.random.default_rng(0)
+    everyone = population(200_000, 1)
+    chance = 0.2 + everyone["y"] / everyone["y"].median()
+    chance = np.minimum(1, chance * 2500 / chance.sum())
+    drawn = rng.random(len(everyone)) < chance
+    donor = everyone[drawn].assign(w=1 / chance[drawn])
+    receiver = population(20_000, 2)
+    got = impute(Survey(donor, weight="w"), receiver[list("abc")], targets=["y"], method=method, m=2).numbers("y")
+    return np.median(got) / receiver["y"].median()
+
+
+@pytest.mark.parametrize(("method", "most"), [("forest", 1.15), ("qrf", 1.18)])
+def test_medians_come_back(method, most, monkeypatch):
+    """The donors' own weighted median has a standard error of 5%; leaves of ten donors are 20% to 30% too rich."""
+    assert 0.9 < median_ratio(method) < most
+    monkeypatch.setattr(trees, "LIGHT", 0.0)
+    monkeypatch.setattr(links, "LEAVES", 10**6)
+    assert median_ratio(method) > most
+
+
+def test_leaves_stay_as_they_are_where_weights_are_even():
+    rng = np.random.default_rng(3)
+    assert links._evened(10, np.ones(1000)) == 10
+    assert links._evened(10, rng.exponential(size=20_000)) == pytest.approx(10, abs=1)  # the bootstrap's own
+    assert links._evened(10, rng.exponential(size=20_000) * np.repeat([1.0, 9.0], 10_000)) > 14
+    assert links._evened(10, np.r_[1000.0, np.ones(999)]) == 50  # never fewer than twenty leaves by number
+    assert links._evened(100, np.ones(50)) == 100
