@@ -161,7 +161,7 @@ def export(imputations: Imputations, path: str | Path, format_name: str) -> tupl
     else:
         storage.refuse_occupied(target)
     content = Content(imputations)
-    names, notes = fit(chosen.columns(content), chosen.naming, chosen.program)
+    names, notes = fit(chosen.columns(content), imputations.columns, chosen.naming, chosen.program)
     place = storage.new_files if chosen.suffix else storage.new_directory
     with place(target) as scratch:
         inner = scratch / target.name if chosen.suffix else scratch

@@ -13,11 +13,28 @@ from pyarrow import csv
 
 from microimpute.export.columns import Column, Form, labelled
 from microimpute.export.content import Content, columns_of
+from microimpute.export.names import Naming
 
-__all__ = ["arrow_types", "r_factors", "r_name", "r_reader", "read_blocks", "write_blocks"]
+__all__ = [
+    "R_NAMING",
+    "arrow_types",
+    "r_factors",
+    "r_labels",
+    "r_levels",
+    "r_name",
+    "r_reader",
+    "read_blocks",
+    "write_blocks",
+]
 
 Encode = Callable[[Column, pa.Array], pa.Array]
 
+#: Names that stand in R's formulas as they are: mice builds formulas of all of them.
+R_NAMING = Naming(
+    bad="[^A-Za-z0-9._]",
+    bad_start=r"[^A-Za-z.]|\.[0-9]",
+    reserved=r"if|else|repeat|while|function|for|next|break|TRUE|FALSE|NULL|Inf|NaN|NA|NA_[a-z]+_|T|F|in|\.imp|\.id|\.+",
+)
 #: Whole numbers up to here are exact in R, whose numbers are doubles.
 _EXACT = 2**53
 
@@ -124,16 +141,19 @@ def _fits(array: pa.Array) -> bool:
     return bool(np.all((whole <= _EXACT) & (whole >= -_EXACT))) if len(whole) else True
 
 
-def r_factors(content: Content, names: Mapping[str, str], frame: str) -> list[str]:
-    """Write the lines of R that make factors of classes, levels in order, and hand over what columns mean."""
-    lines = []
-    for column in content.columns:
-        place = f"{frame}[[{r_name(names[column.name])}]]"
-        if column.form is Form.CLASS:
-            levels = ", ".join(r_name(level) for level in column.levels)
-            ordered = ", ordered = TRUE" if getattr(column.type, "ordered", False) else ""
-            lines.append(f"{place} <- factor({place}, levels = c({levels}){ordered})")
-    for column in content.columns:
-        if column.label:
-            lines.append(f'attr({frame}[[{r_name(names[column.name])}]], "label") <- {r_name(column.label)}')
-    return lines
+def r_levels(column: Column) -> str:
+    """Write a class's levels as arguments of R's `factor`."""
+    ordered = ", ordered = TRUE" if getattr(column.type, "ordered", False) else ""
+    return f"levels = c({', '.join(r_name(level) for level in column.levels)}){ordered}"
+
+
+def r_factors(columns: Sequence[Column], names: Mapping[str, str], frame: str) -> list[str]:
+    """Write the lines of R that make factors of classes, levels in order."""
+    places = [(f"{frame}[[{r_name(names[c.name])}]]", c) for c in columns if c.form is Form.CLASS]
+    return [f"{place} <- factor({place}, {r_levels(column)})" for place, column in places]
+
+
+def r_labels(columns: Sequence[Column], names: Mapping[str, str], frame: str) -> list[str]:
+    """Write the lines of R that say what columns mean."""
+    said = [c for c in columns if c.label]
+    return [f'attr({frame}[[{r_name(names[c.name])}]], "label") <- {r_name(c.label)}' for c in said]

@@ -10,9 +10,19 @@ import numpy as np
 import pyarrow as pa
 
 from microimpute.export.base import Format
+from microimpute.export.columns import Form
 from microimpute.export.content import Content
-from microimpute.export.csvfile import arrow_types, r_factors, r_reader, read_blocks, write_blocks
-from microimpute.export.names import Naming
+from microimpute.export.csvfile import (
+    R_NAMING,
+    arrow_types,
+    r_factors,
+    r_labels,
+    r_levels,
+    r_name,
+    r_reader,
+    read_blocks,
+    write_blocks,
+)
 
 __all__ = ["Mice"]
 
@@ -21,8 +31,20 @@ _SCRIPT = """\
 #   source("{script}", chdir = TRUE)
 #   summary(mice::pool(with(imputed, lm(y ~ x))))
 long <- {reader}
-{factors}
-imputed <- mice::as.mids(long, .imp = ".imp", .id = ".id")
+{lines}
+where <- is.na(long[long$.imp == 0, -(1:2), drop = FALSE])
+where[, !colnames(where) %in% c({imputed})] <- FALSE  # other gaps stay gaps
+imputed <- mice::as.mids(long, where = where, .imp = ".imp", .id = ".id")
+"""
+
+#: Imputed classes are text until then: as.mids can't start from a factor that is missing in all rows.
+_CLASSES = """\
+to_factor <- function(mids, name, ...) {{
+  mids$data[[name]] <- factor(mids$data[[name]], ...)
+  mids$imp[[name]][] <- lapply(mids$imp[[name]], factor, ...)
+  mids
+}}
+{lines}
 """
 
 
@@ -37,7 +59,7 @@ class Mice(Format):
     program = "R (mice)"
     summary = "Long CSV with .imp 0 … m and .id, and an R script that makes a mids object"
     suffix = ".csv"
-    naming = Naming(reserved=r"\.imp|\.id")
+    naming = R_NAMING
 
     def write(self, content: Content, names: Mapping[str, str], path: Path) -> Sequence[str]:
         """Write the table and the script."""
@@ -48,13 +70,20 @@ class Mice(Format):
 
         write_blocks(content, names, path, range(content.m + 1), index)
         script = path.with_suffix(".R")
+        own = [c for c in content.columns if c.own]
+        new = [c for c in content.columns if not c.own]
         text = _SCRIPT.format(
             m=content.m,
             rows=content.rows,
             script=script.name,
-            reader=r_reader(content, (".imp", ".id"), f'"{path.name}"'),
-            factors="\n".join(r_factors(content, names, "long")),
+            reader=r_reader(content, (".imp", ".id"), r_name(path.name)),
+            lines="\n".join([*r_factors(own, names, "long"), *r_labels(content.columns, names, "long")]),
+            imputed=", ".join(r_name(names[c.name]) for c in new),
         )
+        classes = [(r_name(names[c.name]), r_levels(c)) for c in new if c.form is Form.CLASS]
+        if classes:
+            lines = [f"imputed <- to_factor(imputed, {name}, {levels})" for name, levels in classes]
+            text += _CLASSES.format(lines="\n".join(lines))
         script.write_text(text, encoding="utf-8")
         return ()
 

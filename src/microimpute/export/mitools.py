@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from microimpute.export.base import Format
 from microimpute.export.content import Content
-from microimpute.export.csvfile import arrow_types, r_factors, r_name, r_reader, read, write_blocks
+from microimpute.export.csvfile import R_NAMING, arrow_types, r_factors, r_labels, r_name, r_reader, read, write_blocks
 
 __all__ = ["Mitools"]
 
@@ -40,11 +40,13 @@ class Mitools(Format):
     program = "R (mitools)"
     summary = "Directory with one CSV per implicate and an R script that makes an imputationList"
     suffix = ""
+    naming = R_NAMING
 
     def write(self, content: Content, names: Mapping[str, str], path: Path) -> Sequence[str]:
         """Write the files and the script."""
         for i in range(1, content.m + 1):
             write_blocks(content, names, self._file(path, i), [i], lambda _: {})
+        lines = [*r_factors(content.columns, names, "one"), *r_labels(content.columns, names, "one")]
         weight = _WEIGHTED.format(weight=r_name(names[content.weight])) if content.weight else ""
         text = _SCRIPT.format(
             m=content.m,
@@ -52,7 +54,7 @@ class Mitools(Format):
             script="read.R",
             weighted=weight,
             reader=r_reader(content, (), "file"),
-            factors="\n".join(f"  {line}" for line in r_factors(content, names, "one")),
+            factors="\n".join(f"  {line}" for line in lines),
         )
         (path / "read.R").write_text(text, encoding="utf-8")
         return ()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from microimpute.errors import OutputError
 
@@ -22,6 +22,8 @@ class Naming:
     ----------
     limit
         Longest name; None means any.
+    imputed
+        Longest name of what is imputed, where that is less.
     in_bytes
         Whether the limit counts bytes of UTF-8, not characters.
     bad
@@ -35,6 +37,7 @@ class Naming:
     """
 
     limit: int | None = None
+    imputed: int | None = None
     in_bytes: bool = False
     bad: str = ""
     bad_start: str = ""
@@ -42,7 +45,9 @@ class Naming:
     folds: bool = False
 
 
-def fit(columns: Sequence[str], naming: Naming, program: str) -> tuple[dict[str, str], list[str]]:
+def fit(
+    columns: Sequence[str], imputed: Collection[str], naming: Naming, program: str
+) -> tuple[dict[str, str], list[str]]:
     """Give each column a name that a program takes.
 
     Returns
@@ -55,14 +60,15 @@ def fit(columns: Sequence[str], naming: Naming, program: str) -> tuple[dict[str,
     OutputError
         If too many columns have names that are alike as far as the program reads them.
     """
-    wanted = {c: _legal(c, naming) for c in columns}
+    rules = {c: replace(naming, limit=naming.imputed or naming.limit) if c in imputed else naming for c in columns}
+    wanted = {c: _legal(c, rules[c]) for c in columns}
     taken = {_fold(c, naming) for c in columns if wanted[c] == c and not naming.folds}
     names: dict[str, str] = {}
     for column, name in wanted.items():
         if name == column and not naming.folds:
             names[column] = name
             continue
-        names[column] = _apart(column, name, taken, naming, program)
+        names[column] = _apart(column, name, taken, rules[column], program)
         taken.add(_fold(names[column], naming))
     notes = [f"{c!r} is called {names[c]!r} in the file." for c in columns if names[c] != c]
     return names, notes

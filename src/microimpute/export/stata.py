@@ -91,7 +91,7 @@ class Flong(Format):
     program = "Stata"
     summary = "Stata .dta, mi set in style flong, labels included, and a .do file as fallback"
     suffix = ".dta"
-    naming = Naming(limit=32, bad=r"[^A-Za-z0-9_]", bad_start="[0-9]", reserved=_RESERVED)
+    naming = Naming(limit=32, imputed=29, bad=r"[^A-Za-z0-9_]", bad_start="[0-9]", reserved=_RESERVED)
     blind = True
     #: Stata's name of the style.
     style = "flong"
@@ -115,7 +115,7 @@ class Flong(Format):
         """Return the characteristics of the data set by which Stata knows mi data."""
         said = {"marker": "_mi_ds_1", "style": self.style, "M": str(content.m), "N": str(content.rows)}
         if self.style == "mlong":
-            said["n"] = str(content.rows * content.m)  # rows above m = 0; every row of the receiver is incomplete
+            said["n"] = str(content.rows)  # rows that are incomplete in m = 0: all
         for name, role in (("ivars", Role.IMPUTED), ("pvars", Role.DERIVED), ("rvars", Role.OWN)):
             said[name] = " ".join(lists[role])
         said["update"] = str(int((now() - datetime(1960, 1, 1, tzinfo=UTC)).total_seconds()))
@@ -136,7 +136,7 @@ class Flong(Format):
 class Mlong(Flong):
     """A .dta file (format 118) that Stata takes for its own mi data in style mlong.
 
-    The rows are those of flong: every row of a receiver lacks what is imputed, so that none can be left out.
+    The rows are those of flong, for every row of a receiver lacks what is imputed and none can be left out.
     """
 
     name = "stata-mlong"
