@@ -28,6 +28,7 @@ class Form(StrEnum):
     NUMBER = "number"
     FLAG = "flag"  # false or true
     CLASS = "class"  # codes 1, 2, … with labels
+    DATE = "date"  # days since 1970
     TEXT = "text"
 
 
@@ -124,7 +125,8 @@ def describe(name: str, arrays: Sequence[pa.Array], role: Role, label: str) -> C
             return Column(name, role, Form.CLASS, kind, _levels(arrays), label)
         return Column(name, role, Form.TEXT, kind, label=label, blanks=_blanks(arrays[0]))
     _refuse_untellable(name, arrays)
-    return Column(name, role, Form.TEXT, kind, label=label)
+    form = Form.DATE if all(_is_date(array) for array in arrays) else Form.TEXT
+    return Column(name, role, form, kind, label=label)
 
 
 def _is_number(value: pa.DataType) -> bool:
@@ -135,6 +137,13 @@ def _is_number(value: pa.DataType) -> bool:
 def _is_text(value: pa.DataType) -> bool:
     checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return any(check(value) for check in checks)
+
+
+def _is_date(array: pa.Array) -> bool:
+    """Whether values are days: dates, or points in time that are all midnights."""
+    if pa.types.is_timestamp(array.type) and array.type.tz is None:
+        return bool(array.cast(pa.date32(), safe=False).cast(array.type).equals(array))
+    return bool(pa.types.is_date(array.type))
 
 
 def _levels(arrays: Sequence[pa.Array]) -> tuple[str, ...]:
@@ -179,18 +188,20 @@ def _refuse_untellable(name: str, arrays: Sequence[pa.Array]) -> None:
 
 
 def portable(column: Column, array: pa.Array) -> pa.Array:
-    """Turn values into numbers, booleans, int32 codes from 1, or strings, by the column's form."""
+    """Turn values into numbers, booleans, int32 codes from 1, dates, or strings, by the column's form."""
     if column.form is Form.CLASS:
         index = pc.index_in(_decoded(array).cast(pa.string()), value_set=pa.array(column.levels, pa.string()))
         return pc.add(index, 1).cast(pa.int32())
     plain = _decoded(array)
+    if column.form is Form.DATE:
+        return plain.cast(pa.date32())
     if column.form is Form.TEXT:
         return plain.cast(pa.string())
     return plain.cast(pa.float64()) if pa.types.is_null(plain.type) else plain
 
 
 def numbers(column: Column, array: pa.Array, program: str) -> FloatArray:
-    """Return numbers, flags or codes as float64, shape (rows,), missing as NaN.
+    """Return numbers, flags, codes or days since 1970 as float64, shape (rows,), missing as NaN.
 
     Raises
     ------
@@ -198,6 +209,8 @@ def numbers(column: Column, array: pa.Array, program: str) -> FloatArray:
         If a number has more digits than a double holds; names column and program.
     """
     plain = portable(column, array)
+    if column.form is Form.DATE:
+        plain = plain.cast(pa.int32())
     try:
         out = plain.cast(pa.float64(), safe=False)
         same = out.cast(plain.type).equals(plain)
@@ -249,10 +262,15 @@ def restore(column: Column, array: pa.Array, *, blind: bool) -> pa.Array:
     kind = column.type
     dictionary = pa.types.is_dictionary(kind)
     value = kind.value_type if dictionary else kind
+    if pa.types.is_null(kind):
+        return pa.nulls(len(array))
     if column.form is Form.FLAG:
         plain = array.cast(pa.bool_())
     elif column.form is Form.TEXT:
         plain = (_with_gaps(column, array) if blind else array).cast(value)
+    elif column.form is Form.DATE:
+        days = array if pa.types.is_date(array.type) else array.cast(pa.int32()).cast(pa.date32())
+        plain = days.cast(value)
     elif column.form is Form.CLASS and not _is_text(array.type):
         places = pc.subtract(array.cast(pa.int64()), 1)
         plain = pa.array(column.levels, pa.string()).take(places).cast(value)

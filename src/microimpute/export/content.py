@@ -19,7 +19,7 @@ from microimpute.survey import Survey
 if TYPE_CHECKING:
     from microimpute.imputations import Imputations
 
-__all__ = ["LAYOUT", "Content", "Parts", "account", "bring_back"]
+__all__ = ["LAYOUT", "Content", "Parts", "account", "bring_back", "columns_of", "types_of"]
 
 #: Version of the account's own layout.
 LAYOUT = 1
@@ -124,7 +124,7 @@ class Content:
 def account(content: Content, format_name: str, *, columns: bool = True) -> dict[str, Any]:
     """Write down what a file can't say of itself: types, levels, the receiver's design, the manifest.
 
-    `columns` is False for files that hold types and levels themselves.
+    `columns` is False for files that hold every type as it is.
     """
     receiver = content.imputations.receiver
     said: dict[str, Any] = {
@@ -138,9 +138,9 @@ def account(content: Content, format_name: str, *, columns: bool = True) -> dict
         "imputed": list(content.imputations.columns),
         "manifest": dict(content.imputations.manifest),
     }
+    schema = pa.schema([(name, content.arrays(name)[0].type) for name in content.names])
+    said["types"] = base64.b64encode(schema.serialize().to_pybytes()).decode()
     if columns:
-        schema = pa.schema([(c.name, c.type) for c in content.columns])
-        said["types"] = base64.b64encode(schema.serialize().to_pybytes()).decode()
         said["columns"] = [
             {
                 "name": c.name,
@@ -156,9 +156,13 @@ def account(content: Content, format_name: str, *, columns: bool = True) -> dict
     return plain
 
 
+def types_of(said: Mapping[str, Any]) -> pa.Schema:
+    """Read the names and types of columns that an account tells of."""
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said["types"])))
+
+
 def columns_of(said: Mapping[str, Any]) -> tuple[Column, ...]:
     """Read the columns that an account tells of."""
-    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said["types"])))
     return tuple(
         Column(
             c["name"],
@@ -169,7 +173,7 @@ def columns_of(said: Mapping[str, Any]) -> tuple[Column, ...]:
             c["label"],
             None if c["blanks"] is None else tuple(c["blanks"]),
         )
-        for c, kind in zip(said["columns"], schema, strict=True)
+        for c, kind in zip(said["columns"], types_of(said), strict=True)
     )
 
 
@@ -191,6 +195,8 @@ def bring_back(said: Mapping[str, Any], blocks: Iterator[dict[str, pa.Array]], *
         If the blocks do not hold what the account tells of.
     """
     columns = None if blind is None else {c.name: c for c in columns_of(said)}
+    if columns is not None and not said["rows"]:  # files without rows say too little of their columns
+        blocks = iter([{n: _empty(c) for n, c in columns.items()}] * said["m"])
     imputed: list[str] = said["imputed"]
     own: dict[str, pa.Array] = {}
     values: dict[str, list[Series]] = {name: [] for name in imputed}
@@ -211,6 +217,10 @@ def bring_back(said: Mapping[str, Any], blocks: Iterator[dict[str, pa.Array]], *
     receiver = said["receiver"]
     survey = Survey(_frame(own), **receiver)
     return Parts(survey, tuple(imputed), {n: tuple(s) for n, s in values.items()}, dict(said["manifest"]))
+
+
+def _empty(column: Column) -> pa.Array:
+    return pa.array([], pa.string() if column.form is Form.TEXT else pa.float64())
 
 
 def _frame(columns: Mapping[str, pa.Array]) -> Frame:

@@ -103,18 +103,22 @@ def arrow_types(said: Mapping[str, Any], *, codes: bool = False) -> dict[str, pa
     return {names[c.name]: _read_as(c, codes=codes) for c in columns_of(said)}
 
 
+_PLAIN = {Form.FLAG: pa.bool_(), Form.DATE: pa.date32()}
+
+
 def _read_as(column: Column, *, codes: bool) -> pa.DataType:
     if column.form is Form.NUMBER:
         value = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         return value if pa.types.is_integer(value) else pa.float64()
-    if column.form is Form.FLAG:
-        return pa.bool_()
+    if column.form in _PLAIN:
+        return _PLAIN[column.form]
     return pa.int32() if codes and column.form is Form.CLASS else pa.string()
 
 
 def r_name(name: str) -> str:
-    """Write a text as R reads it."""
-    return json.dumps(name, ensure_ascii=False)
+    """Write a text as R reads it, whatever the encoding of its session."""
+    quoted = json.dumps(name, ensure_ascii=False)
+    return "".join(c if ord(c) < 128 else f"\\U{ord(c):08x}" for c in quoted)
 
 
 def r_reader(content: Content, index: Sequence[str], file: str) -> str:
@@ -124,9 +128,12 @@ def r_reader(content: Content, index: Sequence[str], file: str) -> str:
     return f'read.csv({file}, check.names = FALSE, na.strings = "", encoding = "UTF-8", colClasses = c(\n    {listed}))'
 
 
+_R_TYPES = {Form.FLAG: "logical", Form.DATE: "Date"}
+
+
 def _r_type(column: Column, content: Content) -> str:
-    if column.form is Form.FLAG:
-        return "logical"
+    if column.form in _R_TYPES:
+        return _R_TYPES[column.form]
     if column.form is not Form.NUMBER:
         return "character"
     arrays = content.arrays(column.name)

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from microimpute.errors import OutputError, first_line
 from microimpute.export.base import Format
-from microimpute.export.content import LAYOUT, Content, account
+from microimpute.export.content import LAYOUT, Content, account, types_of
 from microimpute.export.names import Naming
 
 __all__ = ["Parquet"]
@@ -43,6 +44,7 @@ class Parquet(Format):
     def write(self, content: Content, names: Mapping[str, str], path: Path) -> Sequence[str]:
         """Write the file, account included."""
         said = account(content, self.name, columns=False) | {"names": dict(names), "notes": []}
+        said["levels"] = {n: _levels(content, n) for n in content.names if pa.types.is_dictionary(_type(content, n))}
         writer = None
         try:
             for i in range(1, content.m + 1):
@@ -75,8 +77,34 @@ class Parquet(Format):
         """Yield implicates 1 … m."""
         with pq.ParquetFile(path) as file:
             for i in range(file.num_row_groups):
-                table = file.read_row_group(i).unify_dictionaries()
-                yield {name: table[name].combine_chunks() for name in table.column_names}
+                table = file.read_row_group(i)
+                block = {}
+                for field in types_of(said):
+                    name = said["names"][field.name]
+                    array = table[name].unify_dictionaries().combine_chunks()
+                    block[name] = _as_it_was(array, field.type, said["levels"].get(field.name, ()))
+                yield block
+
+
+def _type(content: Content, name: str) -> pa.DataType:
+    return content.arrays(name)[0].type
+
+
+def _levels(content: Content, name: str) -> list[Any]:
+    found: dict[Any, None] = {}
+    for array in content.arrays(name):
+        found |= dict.fromkeys(array.dictionary.drop_null().to_pylist())
+    return list(found)
+
+
+def _as_it_was(array: pa.Array, kind: pa.DataType, levels: Sequence[Any]) -> pa.Array:
+    """Give classes their levels again, which Parquet keeps only as far as they occur, and only of text."""
+    if not pa.types.is_dictionary(kind):
+        return array.cast(kind)
+    plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    known = pa.array(levels, kind.value_type)
+    codes = pc.index_in(plain.cast(kind.value_type), value_set=known).cast(kind.index_type)
+    return pa.DictionaryArray.from_arrays(codes, known, ordered=kind.ordered)
 
 
 def _described(schema: pa.Schema, content: Content, names: Mapping[str, str], said: Mapping[str, Any]) -> pa.Schema:

@@ -110,15 +110,22 @@ def _program(file: str, columns: Sequence[Column], names: Mapping[str, str], wid
     for column in columns:
         if label := column.label or (column.name if names[column.name] != column.name else ""):
             attributes.append(f"  label {names[column.name]} = {_quoted(cut(label, LABEL, in_bytes=True))};")
-    informats = [f"{names[c.name]} " + (f"$char{widths[c.name]}." if c.name in widths else "best32.") for c in columns]
+    attributes += [f"  format {names[c.name]} yymmdd10.;" for c in columns if c.form is Form.DATE]
+    informats = [f"{names[c.name]} {_informat(c, widths)}" for c in columns]
     return _PROGRAM.format(
-        file=file,
+        file=file.replace("'", "''"),
         data="imputed",
         formats="proc format;\n" + "\n".join(lines) + "\nrun;\n" if lines else "",
         informats="\n    ".join(informats),
         names="\n    ".join(names[c.name] for c in columns),
         attributes="".join(f"{line}\n" for line in attributes),
     )
+
+
+def _informat(column: Column, widths: Mapping[str, int]) -> str:
+    if column.form is Form.DATE:
+        return "yymmdd10."
+    return f"$char{widths[column.name]}." if column.form is Form.TEXT else "best32."
 
 
 def _quoted(text: str) -> str:

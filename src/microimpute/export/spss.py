@@ -13,13 +13,15 @@ import pyarrow as pa
 from microimpute.errors import MissingExtraError, OutputError
 from microimpute.export.base import Format
 from microimpute.export.columns import Column, Form, numbers, texts
-from microimpute.export.content import Content
+from microimpute.export.content import Content, columns_of
 from microimpute.export.names import Naming, cut
 
 __all__ = ["Spss"]
 
 #: Longest text, name of a column's meaning, and name of a level, in bytes.
 TEXT, LABEL, LEVEL = 32_767, 256, 120
+#: Seconds of a day, and days from SPSS's first, 14 October 1582, to 1970.
+DAY, EPOCH = 86_400.0, 141_428
 #: The variable by which SPSS knows imputations.
 INDEX = "Imputation_"
 
@@ -65,10 +67,11 @@ class Spss(Format):
             row_compress=True,
             column_labels={INDEX: "Imputation number", **labels},
             variable_value_labels={INDEX: {0.0: "Original data"}, **levels},
+            variable_format={INDEX: "F5.0", **_shown(columns, names)},
             variable_measure={names[c.name]: _measure(c) for c in columns},
         )
         weight = f"WEIGHT BY {names[content.weight]}.\n" if content.weight else ""
-        text = _SYNTAX.format(file=path.name, m=content.m, weight=weight)
+        text = _SYNTAX.format(file=path.name.replace("'", "''"), m=content.m, weight=weight)
         path.with_suffix(".sps").write_text(text, encoding="utf-8")
         return notes
 
@@ -79,6 +82,10 @@ class Spss(Format):
             frame, _ = reader.read_sav(str(path), disable_datetime_conversion=True)
         except reader.ReadstatError as error:
             raise OutputError(f"{path} is no SPSS file: {error}", "Name a .sav file that microimpute wrote.") from None
+        for column in columns_of(said):
+            if column.form is Form.DATE:
+                name = said["names"][column.name]
+                frame[name] = frame[name] / DAY - EPOCH
         for _, block in frame[frame[INDEX] > 0].groupby(INDEX):
             yield {str(name): pa.array(block[name], from_pandas=True) for name in block.columns}
 
@@ -93,6 +100,8 @@ def _pyreadstat() -> Any:
 
 def _stacked(column: Column, arrays: Sequence[pa.Array]) -> Any:
     """Put implicates one below the other."""
+    if column.form is Form.DATE:
+        return np.concatenate([(numbers(column, a, "SPSS") + EPOCH) * DAY for a in arrays])
     if column.form is not Form.TEXT:
         return np.concatenate([numbers(column, a, "SPSS") for a in arrays])
     one = texts(column, arrays[0])  # text is the receiver's own, the same in every implicate
@@ -128,7 +137,13 @@ def _labels(
     return labels, levels, notes
 
 
+def _shown(columns: Sequence[Column], names: Mapping[str, str]) -> dict[str, str]:
+    """Say how columns are shown that are no decimal numbers."""
+    whole = [c for c in columns if c.value_labels or (c.form is Form.NUMBER and pa.types.is_integer(c.type))]
+    return {names[c.name]: "F12.0" for c in whole} | {names[c.name]: "DATE11" for c in columns if c.form is Form.DATE}
+
+
 def _measure(column: Column) -> str:
-    if column.form is Form.NUMBER:
+    if column.form in (Form.NUMBER, Form.DATE):
         return "scale"
     return "ordinal" if getattr(column.type, "ordered", False) else "nominal"

@@ -18,7 +18,7 @@ from pandas.io.stata import StataWriterUTF8  # type: ignore[attr-defined]  # the
 from microimpute.errors import OutputError
 from microimpute.export.base import Format
 from microimpute.export.columns import Column, Form, Role, numbers, texts
-from microimpute.export.content import Content
+from microimpute.export.content import Content, columns_of
 from microimpute.export.names import Naming, cut
 
 __all__ = ["Flong", "Mlong"]
@@ -29,6 +29,8 @@ TEXT, LEVELS, LABEL = 2045, 32_000, 80
 CHARACTERISTIC = 67_784
 #: Largest number that a double of Stata's holds; above are its missing values.
 LARGEST = 2.0**1023 - 2.0**970
+#: Days from Stata's first, 1 January 1960, to 1970.
+EPOCH = 3653
 #: numpy type → Stata's code of it, smallest, largest, missing (`.`), format for display.
 _TYPES: dict[str, tuple[int, float, float, float, str]] = {
     "i1": (65530, -127, 100, 101, "%8.0g"),
@@ -65,18 +67,24 @@ class _Variable:
     column: Column | None = None
 
     @property
+    def dated(self) -> bool:
+        return self.column is not None and self.column.form is Form.DATE
+
+    @property
     def code(self) -> int:
         return int(self.dtype[1:]) if self.dtype.startswith("S") else _TYPES[self.dtype][0]
 
     @property
     def display(self) -> str:
+        if self.dated:
+            return "%td"
         return f"%{self.code}s" if self.dtype.startswith("S") else _TYPES[self.dtype][4]
 
     def values(self, array: pa.Array) -> npt.NDArray[Any]:
         assert self.column is not None
         if self.dtype.startswith("S"):
             return np.array([t.encode() for t in texts(self.column, array)], dtype=self.dtype)
-        plain = numbers(self.column, array, "Stata")
+        plain = numbers(self.column, array, "Stata") + (EPOCH if self.dated else 0)
         return np.where(np.isnan(plain), _TYPES[self.dtype][3], plain).astype("<" + self.dtype)
 
 
@@ -129,6 +137,9 @@ class Flong(Format):
         """Yield implicates 1 … m."""
         frame = pd.read_stata(path, convert_categoricals=False, convert_dates=False)
         frame = frame.sort_values(["_mi_m", "_mi_id"])
+        for column in columns_of(said):
+            if column.form is Form.DATE:
+                frame[said["names"][column.name]] -= EPOCH
         for _, block in frame[frame["_mi_m"] > 0].groupby("_mi_m"):
             yield {str(name): pa.array(block[name], from_pandas=True) for name in block.columns}
 
@@ -177,6 +188,9 @@ class _Writer(StataWriterUTF8):  # type: ignore[misc]
             value_labels={name: dict(levels) for name, levels in value_labels.items()},
             version=118,
         )
+
+    def _check_column_names(self, data: pd.DataFrame) -> pd.DataFrame:
+        return data  # `Naming` has made them; pandas also refuses words that Stata takes, such as class
 
     def _set_formats_and_types(self, dtypes: Any) -> None:
         self.typlist = [v.code for v in self._variables]
@@ -244,6 +258,7 @@ def _variable(content: Content, column: Column, name: str) -> _Variable:
     for array in arrays:
         known = numbers(column, array, "Stata")
         known = known[~np.isnan(known)]
+        known = known + (EPOCH if column.form is Form.DATE else 0)
         low, high = min(low, known.min(initial=0.0)), max(high, known.max(initial=0.0))
     whole = column.form is not Form.NUMBER or pa.types.is_integer(_value_type(column.type))
     for dtype in _TYPES if whole else ("f8",):
