@@ -226,8 +226,17 @@ def numbers(column: Column, array: pa.Array, program: str) -> FloatArray:
 
 
 def texts(column: Column, array: pa.Array) -> list[str]:
-    """Return text, missing as empty."""
-    return list(portable(column, array).fill_null("").to_pylist())
+    """Return text, or the labels of a class, missing as empty.
+
+    Raises
+    ------
+    OutputError
+        If a class has an empty label and missing values, which would be the same; names it.
+    """
+    plain = labelled(column, array)
+    if "" in column.levels and plain.null_count:
+        raise OutputError(f"column {column.name!r} has both an empty level and missing values", "Name the level.")
+    return list(plain.fill_null("").to_pylist())
 
 
 def labelled(column: Column, array: pa.Array) -> pa.Array:
@@ -274,6 +283,8 @@ def restore(column: Column, array: pa.Array, *, blind: bool) -> pa.Array:
     elif column.form is Form.CLASS and not _is_text(array.type):
         places = pc.subtract(array.cast(pa.int64()), 1)
         plain = pa.array(column.levels, pa.string()).take(places).cast(value)
+    elif blind and column.form is Form.CLASS and "" not in column.levels:
+        plain = pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array).cast(value)
     else:
         plain = array.cast(value)
     return _categories(column, plain) if dictionary else plain
