@@ -138,3 +138,25 @@ def test_any_values_come_back(name, made):
     with tempfile.TemporaryDirectory() as folder:
         made.export(path(Path(folder), name), name)
         assert_same(Imputations.load(path(Path(folder), name)), made)
+
+
+@pytest.mark.parametrize("kind", sorted(set(formats()) - {"sas", "spss"}))
+def test_line_breaks_and_blanks_in_text_come_back(kind, tmp_path):
+    frame = receiver().assign(note=["a\nb", "\r\n", "a\rb", '"\n"', " ", "a ", "\n", None, "", "x", "\t", "a\\nb"])
+    made = imputations(frame=frame)
+    made.export(path(tmp_path, kind), kind)
+    assert_same(Imputations.load(path(tmp_path, kind)), made)
+
+
+def test_line_breaks_in_spss(tmp_path):
+    pytest.importorskip("pyreadstat", reason="pyreadstat is not installed")
+    made = imputations(frame=receiver().assign(note=["a\nb", " a", "\n", "x\r\ny", None, ""] * 2))
+    made.export(tmp_path / "x.sav", "spss")
+    assert_same(Imputations.load(tmp_path / "x.sav"), made)
+
+
+def test_missing_text_only_and_empty_text_only(tmp_path):
+    """A program that can't tell them apart still gives both back."""
+    made = imputations(frame=receiver().assign(none=[None] * 12, empty=[""] * 12, first=["", *["a"] * 11]))
+    made.export(tmp_path / "x.dta", "stata")
+    assert_same(Imputations.load(tmp_path / "x.dta"), made)
