@@ -102,6 +102,15 @@ def test_a_file_that_is_none_of_ours(name, tmp_path):
             read()
 
 
+def test_a_directory_that_has_no_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match=r"has no manifest\.json"):
+        Imputations.load(".")
+    imputations().save("saved")
+    monkeypatch.chdir("saved")
+    assert Imputations.load(".").m == 3
+
+
 def test_a_file_of_another_content_beside_our_account(name, tmp_path):
     if name in ("parquet", "mitools"):
         pytest.skip("the account is within")

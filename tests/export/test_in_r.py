@@ -3,6 +3,7 @@
 import csv
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -207,6 +208,21 @@ def test_sas_s_table_in_r(run, tmp_path):
     rows = run('d <- read.csv("out data.csv"); write.csv(d, "out.csv", na = "")')
     assert numbers(rows, "X_Imputation_") == np.repeat([1, 2, 3], 12).tolist()
     assert numbers(rows[12:24], "wealth") == pytest.approx(made.numbers("wealth")[1])
+
+
+def test_the_lines_of_the_documentation(run, tmp_path):
+    """What docs/export.md tells a user of R to type, as it stands there."""
+    text = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    first, second = (part.split("```")[0] for part in text.split("```r\n")[1:])
+    made = imputations(N)
+    made.export(tmp_path / "wealth.csv", "mice")
+    made.export(tmp_path / "wealth", "mitools")
+    rows = run(first.replace("summary(", "one <- summary(") + 'write.csv(one, "out.csv")', "mice")
+    estimates, variances, df = regressions(made)
+    assert numbers(rows, "std.error") == pytest.approx(pool(estimates, variances, dfcom=df).std_error, rel=1e-9)
+    code = second.replace("summary(", "two <- summary(") + 'write.csv(two, "out.csv")'
+    rows = run(code, "mitools", "survey")
+    assert numbers(rows, "results") == pytest.approx(pool(*regressions(made, weighted=True)[:2]).estimate, rel=1e-9)
 
 
 def test_columns_that_r_would_not_take_are_renamed(run, tmp_path):

@@ -111,8 +111,8 @@ class Format(ABC):
 
     def account(self, path: Path) -> dict[str, Any] | None:
         """Read the account, or None if there is none of this format."""
-        file = self.account_file(path)
-        try:
+        try:  # a path such as "." has no name to stand beside
+            file = self.account_file(path)
             said = json.loads(file.read_text(encoding="utf-8")) if file.is_file() and path.exists() else None
         except (OSError, ValueError):
             return None
