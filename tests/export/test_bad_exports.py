@@ -10,11 +10,12 @@ import pytest
 from click.testing import CliRunner
 from made import assert_same, imputations, path, receiver
 
-from microimpute import Imputations
+from microimpute import Imputations, impute
 from microimpute.cli import main
 from microimpute.errors import MissingExtraError, OutputError
 from microimpute.export import base, mice
 from microimpute.export.base import Format, formats, load
+from microimpute.testing import example_donor, example_receiver
 
 
 @pytest.fixture(params=sorted(formats()))
@@ -106,7 +107,7 @@ def test_a_directory_that_has_no_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OutputError, match=r"has no manifest\.json"):
         Imputations.load(".")
-    imputations().save("saved")
+    impute(example_donor(50), example_receiver(5), targets=["wealth"], method="hotdeck", m=3).save("saved")
     monkeypatch.chdir("saved")
     assert Imputations.load(".").m == 3
 
