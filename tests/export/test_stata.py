@@ -221,3 +221,20 @@ def test_two_exports_are_the_same_bytes(tmp_path):
     one = written(tmp_path)
     (tmp_path / "again").mkdir()
     assert written(tmp_path / "again") == one
+
+
+def test_characteristics_are_those_of_the_golden_file(shared, tmp_path):
+    """R's readers take the golden file; ours has the same characteristics but for the time of the last update."""
+    long = pd.read_csv(shared / "golden" / "nhanes_m5_long.csv")
+    blocks = [long.loc[long[".imp"] == i, ["bmi", "hyp", "chl"]].reset_index(drop=True) for i in range(1, 6)]
+    frame = long.loc[long[".imp"] == 1, ["age"]].reset_index(drop=True)
+    ours = between(written(tmp_path, of(frame, blocks, weight=None, keys=(), labels={})), "characteristics")
+    golden = between((shared / "golden" / "nhanes_mi_flong.dta").read_bytes(), "characteristics")
+    assert ours.replace(characteristic(b"_mi_update", str(UPDATE).encode()), b"") == golden.replace(
+        characteristic(b"_mi_update", b"0"), b""
+    )
+    frame = pd.read_stata(tmp_path / "out.dta")
+    theirs = pd.read_stata(shared / "golden" / "nhanes_mi_flong.dta")
+    assert list(frame.columns) == list(theirs.columns)
+    later = frame["_mi_m"] > 0
+    pd.testing.assert_frame_equal(frame[later], theirs[later], check_dtype=False)

@@ -77,13 +77,14 @@ class Mice(Format):
             rows=content.rows,
             script=script.name,
             reader=r_reader(content, (".imp", ".id"), r_name(path.name)),
-            lines="\n".join([*r_factors(own, names, "long"), *r_labels(content.columns, names, "long")]),
+            lines="\n".join(r_factors(own, names, "long")),
             imputed=", ".join(r_name(names[c.name]) for c in new),
         )
         classes = [(r_name(names[c.name]), r_levels(c)) for c in new if c.form is Form.CLASS]
         if classes:
             lines = [f"imputed <- to_factor(imputed, {name}, {levels})" for name, levels in classes]
             text += _CLASSES.format(lines="\n".join(lines))
+        text += "".join(f"{line}\n" for line in r_labels(content.columns, names, "imputed$data"))
         script.write_text(text, encoding="utf-8")
         return ()
 
