@@ -71,7 +71,7 @@ class Parquet(Format):
             said = json.loads((pq.read_schema(path).metadata or {})[KEY])
         except (pa.ArrowInvalid, OSError, ValueError, KeyError):
             return None
-        return said if said.get("microimpute") == LAYOUT else None
+        return said if isinstance(said, dict) and said.get("microimpute") == LAYOUT else None
 
     def blocks(self, path: Path, said: Mapping[str, Any]) -> Iterator[Mapping[str, pa.Array]]:
         """Yield implicates 1 … m."""
