@@ -227,6 +227,24 @@ def verify(folder: str, donor: str | None, receiver: str | None, workers: int | 
         click.echo("Reproduced: every file has the recorded hash.")
 
 
+@main.command("export")
+@click.argument("folder", required=False)
+@click.option("--format", "format_", help="Format; without it, all are listed.")
+@click.option("--out", help="New file, or new directory, for the other program.")
+def export_command(folder: str | None, format_: str | None, out: str | None) -> None:
+    """Write the imputations in FOLDER (or a file that was exported) for another program."""
+    with _plain_errors():
+        from microimpute import say
+        from microimpute.imputations import Imputations
+
+        if folder is None or format_ is None or out is None:
+            click.echo(say.formats())
+            return
+        for note in Imputations.load(folder).export(out, format_):
+            click.echo(f"  ! {note}", err=True)
+        click.echo(f"Written to {out}.")
+
+
 @main.command("benchmark")
 @click.argument("suite", default="quick")
 @click.option("--methods", "methods_", help="Methods instead of the suite's, separated by commas.")

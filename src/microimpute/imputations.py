@@ -16,6 +16,7 @@ from microimpute import manifest as manifest_file
 from microimpute import storage
 from microimpute.analysis import Estimates
 from microimpute.errors import FusionError, PoolingError
+from microimpute.export import base as exports
 from microimpute.frames import Frame, Series, aligned, make_series
 from microimpute.pooling import Pooled
 from microimpute.survey import Survey
@@ -209,15 +210,39 @@ class Imputations:
             storage.write_tables(self, scratch)
             manifest_file.write(scratch, self.manifest)
 
-    @classmethod
-    def load(cls, folder: str | Path) -> Imputations:
-        """Read what `save`, or a run of a recipe, wrote; frames come as pandas.
+    def export(self, path: str | Path, format: str) -> tuple[str, ...]:
+        """Write a file that another program reads, whole or not at all; `load` reads it back.
+
+        Parameters
+        ----------
+        path
+            A new file with the format's ending, or a new directory.
+        format
+            ``"stata"``, ``"mice"``, … (see docs/export.md).
+
+        Returns
+        -------
+        tuple of str
+            What differs in the file from the columns as they were, a sentence each.
 
         Raises
         ------
         OutputError
-            If the directory is not one of these.
+            If something is there already, or the format can't hold a column; says what to do.
         """
+        return exports.export(self, path, format)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Imputations:
+        """Read what `save`, `export` or a run of a recipe wrote; frames come as pandas.
+
+        Raises
+        ------
+        OutputError
+            If it is none of these.
+        """
+        if Path(folder).is_file() or exports.readable(Path(folder)):
+            return cls(*exports.load(folder))
         content = manifest_file.read(Path(folder))
         frame, values, keys = storage.read_tables(Path(folder))
         said = content["receiver"]

@@ -31,7 +31,7 @@ def collect(folder: str, base: type[T]) -> Mapping[str, type[T]]:
     Parameters
     ----------
     folder
-        ``"methods"``, ``"surveys"`` or ``"crosswalks"``; third parties register under the entry-point
+        ``"methods"``, ``"surveys"``, ``"crosswalks"`` or ``"export"``; third parties register under the entry-point
         group ``microimpute.<folder>``.
     base
         The class that each must extend.

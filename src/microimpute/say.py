@@ -10,6 +10,7 @@ import numpy as np
 from microimpute.crosswalks.base import crosswalks
 from microimpute.described import Description, extra, is_installed
 from microimpute.errors import FusionError, MethodError
+from microimpute.export.base import formats as all_formats
 from microimpute.frames import Series
 from microimpute.fusion import Fusion
 from microimpute.kinds import describe
@@ -22,7 +23,7 @@ from microimpute.runner import Result
 from microimpute.survey import Survey
 from microimpute.surveys.base import connectors
 
-__all__ = ["inspect", "method", "methods", "result", "surveys", "table"]
+__all__ = ["formats", "inspect", "method", "methods", "result", "surveys", "table"]
 
 
 def table(header: list[str], rows: list[list[str]], left: int = 1) -> str:
@@ -34,6 +35,14 @@ def table(header: list[str], rows: list[list[str]], left: int = 1) -> str:
         for line in lines
     ]
     return "\n".join(line.rstrip() for line in [out[0], "  ".join("-" * w for w in width), *out[1:]])
+
+
+def formats() -> str:
+    """List the formats of other programs and how to write one."""
+    rows = [[name, kind.suffix or "directory", kind.summary] for name, kind in all_formats().items()]
+    return table(["format", "ending", "what it is"], rows, left=3) + (
+        "\n\nWrite one with: microimpute export FOLDER --format FORMAT --out FILE"
+    )
 
 
 def result(recipe: Recipe, done: Result) -> str:

@@ -16,7 +16,16 @@ from microimpute.frames import Frame, Series, as_frame
 if TYPE_CHECKING:
     from microimpute.imputations import Imputations
 
-__all__ = ["COMPLETED", "IMPUTATIONS", "new_directory", "read_tables", "write_tables"]
+__all__ = [
+    "COMPLETED",
+    "IMPUTATIONS",
+    "new_directory",
+    "new_files",
+    "read_tables",
+    "refuse_files",
+    "refuse_occupied",
+    "write_tables",
+]
 
 IMPUTATIONS = "imputations.parquet"
 COMPLETED = "completed.parquet"
@@ -32,6 +41,39 @@ def new_directory(target: Path) -> Iterator[Path]:
         If the target exists and is not an empty directory, or can't be made.
     """
     refuse_occupied(target)
+    with _scratch(target) as scratch:
+        yield scratch
+        if target.exists():
+            target.rmdir()
+        scratch.rename(target)
+
+
+@contextmanager
+def new_files(target: Path) -> Iterator[Path]:
+    """Give a scratch directory whose files all take their places beside the target, or none does.
+
+    Raises
+    ------
+    OutputError
+        If one of them is there already, or can't be written.
+    """
+    with _scratch(target) as scratch:
+        yield scratch
+        made = sorted(scratch.iterdir(), key=lambda file: file.name == target.name)  # the target comes last
+        refuse_files(*(target.parent / file.name for file in made))
+        placed: list[Path] = []
+        try:
+            for file in made:
+                placed.append(file.rename(target.parent / file.name))
+        except OSError:
+            for path in placed:
+                path.unlink()
+            raise
+
+
+@contextmanager
+def _scratch(target: Path) -> Iterator[Path]:
+    """Give a hidden directory beside the target that is gone afterwards."""
     scratch = target.parent / f".{target.name}.partial"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -42,9 +84,6 @@ def new_directory(target: Path) -> Iterator[Path]:
         raise OutputError(f"{target} can't be made: {error.strerror}", "Choose another place.") from None
     try:
         yield scratch
-        if target.exists():
-            target.rmdir()
-        scratch.rename(target)
     except OSError as error:
         raise OutputError(f"{target} can't be written: {error.strerror}", "Check space and permissions.") from None
     finally:
@@ -62,6 +101,19 @@ def refuse_occupied(target: Path) -> None:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OutputError(f"the output directory {target} is not empty", "Choose another one, or empty it.")
+
+
+def refuse_files(*files: Path) -> None:
+    """Raise unless all paths are free.
+
+    Raises
+    ------
+    OutputError
+        Names the one that is there.
+    """
+    for file in files:
+        if file.exists():
+            raise OutputError(f"{file} is there already", "Choose another name, or move it away.")
 
 
 def write_tables(imputations: Imputations, folder: Path) -> None:
