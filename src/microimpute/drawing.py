@@ -23,7 +23,7 @@ from microimpute.methods.base import method as method_named
 from microimpute.rules import Rule
 from microimpute.survey import Survey
 
-__all__ = ["Progress", "impute", "resample"]
+__all__ = ["Progress", "Workers", "check_whole", "draw_into", "impute", "resample"]
 
 FloatArray = npt.NDArray[np.float64]
 Progress = Callable[[str, float], None]
@@ -93,7 +93,7 @@ def impute(
     drawn = np.empty((m, len(ready.receivers), len(ready.targets)))
     learnt: list[dict[str, Any]] = []
     uses: list[dict[str, Any]] = []
-    with _Workers(workers) as pool:
+    with Workers(workers) as pool:
         for i in range(1, m + 1):
             tell(f"implicate {i} of {m}: learning", (i - 1) / m)
             fitted = fit(ready, chosen, i, seed)
@@ -132,11 +132,9 @@ def _fusion(
 
 
 def _check_settings(fusion: Fusion, method: Method, m: int, seed: int, workers: int | None) -> None:
-    for name, value, least in (("m", m, 1), ("seed", seed, 0), ("workers", workers, 1)):
-        if value is None and name == "workers":
-            continue
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise MethodError(f"{name} is {value!r}", f"Give a whole number of at least {least}.")
+    check_whole("m", m, 1)
+    check_whole("seed", seed, 0)
+    check_whole("workers", 1 if workers is None else workers, 1)
     if not method.valid:
         raise MethodError(
             f"a {method.name} is no draw: files of them have too little spread, too few zeros and no uncertainty",
@@ -148,7 +146,19 @@ def _check_settings(fusion: Fusion, method: Method, m: int, seed: int, workers: 
             raise MethodError(f"method {method.name!r} can't draw {target!r}, which is {kind.value}", "Choose another.")
 
 
-class _Workers(ThreadPoolExecutor):
+def check_whole(name: str, value: object, least: int) -> None:
+    """Refuse a setting that is no whole number, or too small.
+
+    Raises
+    ------
+    MethodError
+        Names the setting.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise MethodError(f"{name} is {value!r}", f"Give a whole number of at least {least}.")
+
+
+class Workers(ThreadPoolExecutor):
     """Threads for drawing; inside, BLAS keeps to one thread so that the last bits repeat."""
 
     def __init__(self, workers: int | None) -> None:
@@ -160,7 +170,7 @@ class _Workers(ThreadPoolExecutor):
         self._limits = threadpool_limits(1)
         self._config = parallel_config(backend="threading", n_jobs=count)
 
-    def __enter__(self) -> _Workers:
+    def __enter__(self) -> Workers:
         self._config.__enter__()
         super().__enter__()
         return self
@@ -171,7 +181,9 @@ class _Workers(ThreadPoolExecutor):
         self._limits.restore_original_limits()
 
 
-def resample(weight: FloatArray, households: Keys, seed: int, implicate: int) -> FloatArray:
+def resample(
+    weight: FloatArray, households: Keys, seed: int, implicate: int, stream: str = "donor resample"
+) -> FloatArray:
     """Reweight donors by a Bayesian bootstrap of their households.
 
     Each household's weight is multiplied by its own standard exponential number (Rubin 1981): expectation and
@@ -184,14 +196,14 @@ def resample(weight: FloatArray, households: Keys, seed: int, implicate: int) ->
         float64, shape (donors,).
     households
         uint64, shape (donors,): rows of one household share their number.
-    seed, implicate
-        What the numbers are keyed by.
+    seed, implicate, stream
+        What the numbers are keyed by; another stream is another resample.
 
     Returns
     -------
     numpy.ndarray of float64, shape (donors,)
     """
-    multiplier = -np.log(RowRandom(seed, implicate, households).uniform("donor resample"))
+    multiplier = -np.log(RowRandom(seed, implicate, households).uniform(stream))
     again = weight * multiplier
     total = float(again.sum())
     return np.asarray(again * (len(weight) / total))
