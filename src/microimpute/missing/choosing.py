@@ -40,7 +40,9 @@ def targets(
     if asked is None:
         found = tuple(c for c, gap in gaps.items() if gap.any())
         if not found:
-            raise SurveyError("no column has a missing value to fill", "There is nothing to do; use the survey as it is.")
+            raise SurveyError(
+                "no column has a missing value to fill", "There is nothing to do; use the survey as it is."
+            )
         return found
     if not asked:
         raise SurveyError("there is no target", "Name at least one incomplete column.")
@@ -72,9 +74,7 @@ def check_observed(columns: Columns, names: Sequence[str], weight: FloatArray) -
             )
 
 
-def check_gates(
-    conditions: Mapping[str, Condition], names: Sequence[str], gaps: Mapping[str, Flags]
-) -> None:
+def check_gates(conditions: Mapping[str, Condition], names: Sequence[str], gaps: Mapping[str, Flags]) -> None:
     """Check that what decides whether a target is asked gets known."""
     for name in names:
         for gate in conditions[name].gates if name in conditions else ():
@@ -98,7 +98,9 @@ def ordered(
             late = set(conditions[name].gates) & set(order[at + 1 :]) if name in conditions else set()
             if late:
                 gate = sorted(late)[0]
-                raise SurveyError(f"order has {name!r} before {gate!r}, which decides whether it is asked", "Swap them.")
+                raise SurveyError(
+                    f"order has {name!r} before {gate!r}, which decides whether it is asked", "Swap them."
+                )
         return tuple(order)
     waiting = sorted(names, key=lambda n: int(gaps[n].sum()))  # stable: ties as in the file
     out: list[str] = []
@@ -139,9 +141,7 @@ def predictors(
     return out
 
 
-def _hanging_on(
-    name: str, identities: Sequence[Identity], conditions: Mapping[str, Condition]
-) -> dict[str, str]:
+def _hanging_on(name: str, identities: Sequence[Identity], conditions: Mapping[str, Condition]) -> dict[str, str]:
     """List columns that a target decides, and why: a chain in which they told it back would never move."""
     out = {name: "is the target itself"}
     for column, rule in conditions.items():  # gates come first

@@ -78,5 +78,3 @@ def _check_total(identity: Identity, columns: Columns, totals: set[str]) -> None
                 f"Fill {name!r} there by subtraction (nothing, if it was not asked), or drop the column "
                 f"{identity.total!r}, which is then derived from its parts.",
             )
-
-

@@ -124,7 +124,8 @@ class Plan:
         identities = read_identities(columns, survey, wanted.passive)
         totals = tuple(i.total for i in identities)
         conditions, unasked = _conditions(columns, survey, wanted.skips or {}, totals)
-        gaps = {c: np.isnan(columns.values[c]) & ~unasked.get(c, False) for c in columns.variables if c not in totals}
+        gaps = {c: np.isnan(columns.values[c]) for c in columns.variables if c not in totals}
+        gaps |= {c: gaps[c] & ~rows for c, rows in unasked.items()}
         names = choosing.targets(columns, survey, wanted.targets, gaps, totals)
         choosing.check_observed(columns, names, weight)
         choosing.check_gates(conditions, names, gaps)
@@ -169,7 +170,8 @@ def _design(survey: Survey) -> tuple[FloatArray, Keys, list[Note]]:
     weight, told = checks.weights(survey, "survey")
     if survey.implicate is not None:
         raise SurveyError(
-            f"the survey has implicates of its own ({survey.implicate!r})", "Fill each implicate apart, then stack them."
+            f"the survey has implicates of its own ({survey.implicate!r})",
+            "Fill each implicate apart, then stack them.",
         )
     keys = survey.row_keys()
     checks.unique_keys(survey, "survey", keys, np.ones(len(keys), dtype=np.int64))
@@ -196,9 +198,7 @@ def _check_parts(identities: Sequence[Identity], names: Sequence[str], gaps: Map
                 raise SurveyError(f"part {part!r} of '{identity}' has gaps", "Name it among the targets.")
 
 
-def _before(
-    name: str, names: Sequence[str], given: Sequence[str], identities: Sequence[Identity]
-) -> tuple[str, ...]:
+def _before(name: str, names: Sequence[str], given: Sequence[str], identities: Sequence[Identity]) -> tuple[str, ...]:
     """Keep the predictors that do not hang on targets drawn at the same time or later."""
     late = set(names[list(names).index(name) :])
     return tuple(c for c in given if not leaves(c, identities) & late)
