@@ -180,7 +180,7 @@ class Chain:
         share = np.cumsum(self.plan.weight[known])
         within = Step(self.seed, self.implicate, self.plan.keys[rows], f"{target.name}/{number}").uniform("newly asked")
         place = np.searchsorted(share, within * share[-1])
-        return self.plan.columns.values[target.name][known[np.minimum(place, len(known) - 1)]]
+        return np.asarray(self.plan.columns.values[target.name][known[np.minimum(place, len(known) - 1)]])
 
     def _add_up(self) -> None:
         """Derive the passive totals; one of a part not drawn yet is not read (see `_shown`)."""

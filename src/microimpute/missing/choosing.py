@@ -40,9 +40,7 @@ def targets(
     if asked is None:
         found = tuple(c for c, gap in gaps.items() if gap.any())
         if not found:
-            raise SurveyError(
-                "no column has a missing value to fill", "There is nothing to do; use the survey as it is."
-            )
+            raise SurveyError("no column has a missing value to fill", "Use the survey as it is.")
         return found
     if not asked:
         raise SurveyError("there is no target", "Name at least one incomplete column.")
@@ -69,7 +67,7 @@ def check_observed(columns: Columns, names: Sequence[str], weight: FloatArray) -
             level = columns.variables[name].levels
             only = repr(level[int(known[0])]) if level else f"{known[0]:g}"
             raise SurveyError(
-                f"column {name!r} has one observed value, {only}, in {len(known):,} rows: nothing says when it is another",
+                f"column {name!r} has one observed value, {only}, in {len(known):,} rows, and nothing else to draw",
                 "Fill it with that value yourself, drop it, or name the targets without it.",
             )
 
@@ -98,9 +96,8 @@ def ordered(
             late = set(conditions[name].gates) & set(order[at + 1 :]) if name in conditions else set()
             if late:
                 gate = sorted(late)[0]
-                raise SurveyError(
-                    f"order has {name!r} before {gate!r}, which decides whether it is asked", "Swap them."
-                )
+                text = f"order has {name!r} before {gate!r}, which decides whether it is asked"
+                raise SurveyError(text, "Swap them.")
         return tuple(order)
     waiting = sorted(names, key=lambda n: int(gaps[n].sum()))  # stable: ties as in the file
     out: list[str] = []

@@ -50,7 +50,8 @@ class Convergence:
         out = []
         for target, statistic, chains in figures:
             found = r_hat(chains)
-            bound = max(LIMIT, _by_chance(*_split(chains).shape, ALARM / len(figures)))
+            count, passes = _split(chains).shape
+            bound = max(LIMIT, _by_chance(count, passes, ALARM / len(figures)))
             out.append(
                 {
                     "target": target,
@@ -96,11 +97,12 @@ def convergence(imputations: Imputations) -> Convergence:
 
 
 def r_hat(chains: FloatArray) -> float:
-    """Return the rank-normalised split R-hat of some chains.
+    """Return the split R-hat of some chains.
 
-    Chains are split in halves (from four passes on), their values replaced by normal scores of their ranks, and the
-    square root of total over within variance is taken, of the scores and of their distance from the median; the
-    larger counts (Vehtari, Gelman, Simpson, Carpenter & Bürkner 2021, Bayesian Analysis 16).
+    Chains are split in halves (from four passes on), and the square root of total over within variance is taken: of
+    the values (Gelman et al. 2013, sec. 11.4), of the normal scores of their ranks, and of those of their distance
+    from the median (Vehtari, Gelman, Simpson, Carpenter & Bürkner 2021, Bayesian Analysis 16). The largest counts:
+    ranks see what has heavy tails, but in chains of a few passes they hardly differ.
 
     Parameters
     ----------
@@ -117,7 +119,7 @@ def r_hat(chains: FloatArray) -> float:
     if min(split.shape) < 2 or np.isnan(split).any():
         return float("nan")
     folded = np.abs(split - np.median(split))
-    return max(_plain_r_hat(_scores(split)), _plain_r_hat(_scores(folded)))
+    return max(map(_plain_r_hat, (split, _scores(split), _scores(folded))))
 
 
 def autocorrelation(chains: FloatArray) -> float:

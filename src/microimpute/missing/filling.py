@@ -15,7 +15,7 @@ from microimpute.checks import Note
 from microimpute.drawing import Progress, Workers, check_whole
 from microimpute.frames import Frame, Series, aligned, make_series
 from microimpute.imputations import Imputations
-from microimpute.kinds import Kind, Variable, decode
+from microimpute.kinds import Kind, Variable
 from microimpute.methods.base import Method
 from microimpute.missing.chain import Chain, traces
 from microimpute.missing.diagnostics import Convergence, ConvergenceWarning, figures
@@ -26,6 +26,11 @@ from microimpute.survey import Survey
 __all__ = ["impute_missing"]
 
 FloatArray = npt.NDArray[np.float64]
+
+#: Fewest passes whose chains can be split.
+ENOUGH = 4
+#: How notes on convergence begin; they are warned of too.
+ALARMS = ("Chains have not mixed", "There are too few passes")
 
 
 def impute_missing(
@@ -105,7 +110,7 @@ def impute_missing(
     -----
     ConvergenceWarning
         If a target's mean or standard deviation has an R-hat above 1.1, and above what chance alone explains with
-        chains so few and short.
+        chains so few and short; or if a chain has too few passes to tell.
 
     Notes
     -----
@@ -122,13 +127,8 @@ def impute_missing(
     plan = Plan.make(known, Wanted(targets, method, predictors, passive, skips, order, kinds))
     chains = _run(plan, m, seed, 1 if plan.monotone else iterations, workers, progress or (lambda step, share: None))
     manifest = _manifest(plan, chains, seed)
-    if unmixed := manifest.pop("unmixed"):
-        warnings.warn(
-            f"the chains of {', '.join(unmixed)} have not mixed (R-hat): take more iterations, or other predictors; "
-            "see microimpute.missing.convergence",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+    if said := " ".join(n["text"] for n in manifest["notes"] if n["text"].startswith(ALARMS)):
+        warnings.warn(f"{said} See microimpute.missing.convergence.", ConvergenceWarning, stacklevel=2)
     columns = (*plan.names, *(i.total for i in plan.identities))
     values = {c: tuple(_filled(plan, c, chain.values[c]) for chain in chains) for c in columns}
     return Imputations(known, columns, values, manifest)
@@ -179,9 +179,10 @@ def _manifest(plan: Plan, chains: Sequence[Chain], seed: int) -> dict[str, Any]:
     unmixed = Convergence(trace).unmixed
     notes = [*plan.notes, _pattern(plan, passes)]
     if unmixed:
-        notes.append(Note(f"The chains of {', '.join(unmixed)} have not mixed (R-hat).", warning=True))
-    if not plan.monotone and (len(chains) < 2 or passes < 4):
-        text = f"{len(chains)} chains of {passes} passes are too few or too short to judge whether they have mixed."
+        text = f"{ALARMS[0]} of {', '.join(unmixed)} (R-hat): take more iterations, or other predictors."
+        notes.append(Note(text, warning=True))
+    if not plan.monotone and passes < ENOUGH:
+        text = f"{ALARMS[1]} to judge whether chains have mixed: take at least {ENOUGH}, better 10."
         notes.append(Note(text, warning=True))
     methods = {t.name: t.method for t in plan.targets}
     one = next(iter(methods.values()))
