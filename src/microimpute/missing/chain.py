@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.drawing import draw_into, resample
-from microimpute.errors import MethodError
+from microimpute.errors import SurveyError
 from microimpute.keyed import Keys, RowRandom, generator
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.missing.passive import leaves, total
@@ -111,7 +111,7 @@ class Chain:
             donors = able & allowed[:, kind].all(axis=1)
             own = rows[place.reshape(-1) == number]
             if not donors.any():
-                raise MethodError(
+                raise SurveyError(
                     f"{len(own):,} rows without {target.name!r} answer what is asked only if it has certain values, "
                     "and no row with a weight has them",
                     "Mend these rows or the skip.",
@@ -124,9 +124,8 @@ class Chain:
         demanded, allowed = [np.zeros(rows, dtype=bool)], [np.ones(rows, dtype=bool)]
         for column, rule in self.plan.conditions.items():
             if target.name in rule.gates:
-                answered = ~np.isnan(self.plan.columns.values[column])
                 for parts, where in rule.demands(target.name, self.values):
-                    demanded.append(answered & where & target.gaps)
+                    demanded.append(self.plan.answered[column] & where & target.gaps)
                     allowed.append(np.any([p.holds(self.values[target.name]) for p in parts], axis=0))
         return np.column_stack(demanded), np.column_stack(allowed)
 

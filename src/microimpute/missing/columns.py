@@ -15,7 +15,7 @@ from microimpute.missing.conditions import Condition
 from microimpute.survey import Survey
 from microimpute.weighted import quantile
 
-__all__ = ["Columns", "Shown", "not_asked", "read"]
+__all__ = ["Columns", "Shown", "answered", "not_asked", "read"]
 
 FloatArray = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -175,4 +175,26 @@ def not_asked(conditions: Mapping[str, Condition], values: Mapping[str, FloatArr
                 "Mend these rows, or the skip.",
             )
         known[ready] = known[ready] | out[ready]
+    return out
+
+
+def answered(conditions: Mapping[str, Condition], values: Mapping[str, FloatArray]) -> dict[str, Flags]:
+    """Say where each question with a condition certainly was asked.
+
+    Parameters
+    ----------
+    conditions
+        By column, gates first.
+    values
+        By column, NaN where missing.
+
+    Returns
+    -------
+    dict
+        Column → shape (rows,): it has an answer, or a question has that is asked only where it has one.
+    """
+    out = {c: ~np.isnan(values[c]) for c in conditions}
+    for column, rule in reversed(list(conditions.items())):
+        for gate in rule.needed & set(conditions):
+            out[gate] = out[gate] | out[column]
     return out

@@ -69,6 +69,12 @@ class Condition:
         """Columns that it looks at."""
         return tuple(dict.fromkeys(part.column for clause in self.clauses for part in clause))
 
+    @property
+    def needed(self) -> frozenset[str]:
+        """Columns that must have a value where the question is asked: alone in a clause."""
+        alone = [{part.column for part in clause} for clause in self.clauses]
+        return frozenset(column for columns in alone if len(columns) == 1 for column in columns)
+
     def holds(self, columns: Columns) -> Flags:
         """Say where the question is asked, given values that are complete but for questions not asked."""
         found = [np.any([part.holds(columns[part.column]) for part in clause], axis=0) for clause in self.clauses]

@@ -16,7 +16,7 @@ from microimpute.keyed import Keys
 from microimpute.kinds import Kind, Variable
 from microimpute.methods.base import Method
 from microimpute.missing import choosing
-from microimpute.missing.columns import Columns, Shown, not_asked, read
+from microimpute.missing.columns import Columns, Shown, answered, not_asked, read
 from microimpute.missing.conditions import Condition, condition
 from microimpute.missing.passive import leaves, read_identities, total
 from microimpute.rules import Identity, Requires, Rule
@@ -89,6 +89,8 @@ class Plan:
         Who is asked, by column, gates first.
     unasked
         Where questions are certainly not asked, by column, shape (rows,).
+    answered
+        Where such questions certainly are asked, as they, or what is asked only after them, have an answer.
     shown
         How columns that may have no value are shown as predictors.
     monotone
@@ -106,6 +108,7 @@ class Plan:
     identities: tuple[Identity, ...]
     conditions: Mapping[str, Condition]
     unasked: Mapping[str, Flags]
+    answered: Mapping[str, Flags]
     shown: Mapping[str, Shown]
     monotone: bool
     notes: tuple[Note, ...]
@@ -149,6 +152,7 @@ class Plan:
             identities=identities,
             conditions=conditions,
             unasked=unasked,
+            answered=answered(conditions, columns.values),
             shown=_shown(columns, names, identities, conditions, weight),
             monotone=monotone,
             notes=tuple(notes),
