@@ -195,6 +195,18 @@ def test_weights_count():
         assert abs(y[~lost].mean() - truth) > 0.2
 
 
+@pytest.mark.parametrize("method", ["srmi", "hotdeck"])
+def test_implicates_differ_by_the_error_of_those_observed(method):
+    """The mean of 2,700 draws from 300 observed varies by nearly all of the observed's own sampling variance."""
+    rng = np.random.default_rng(8)
+    frame = pd.DataFrame({"x": rng.normal(size=3000), "y": rng.normal(size=3000)})
+    frame.loc[300:, "y"] = np.nan
+    between = impute_missing(frame, m=60, method=method).numbers("y")[:, 300:].mean(axis=1).var(ddof=1)
+    expected = frame["y"].var() * (1 / 300 + 1 / 2700)
+    assert between == pytest.approx(expected, rel=4 * np.sqrt(2 / 59))
+    assert between > 2 * frame["y"].var() / 2700  # all that there is without donor resampling
+
+
 def test_a_monotone_pattern_takes_one_pass_and_says_so():
     rng = np.random.default_rng(6)
     frame = pd.DataFrame(rng.normal(size=(300, 3)).cumsum(axis=1), columns=["a", "b", "c"])

@@ -7,6 +7,7 @@ import pytest
 from microimpute import Requires, impute_missing
 from microimpute.errors import SurveyError
 from microimpute.kinds import Kind, Variable
+from microimpute.missing.chain import Chain
 from microimpute.missing.conditions import condition
 
 pytestmark = pytest.mark.filterwarnings("ignore::microimpute.missing.ConvergenceWarning")
@@ -138,6 +139,27 @@ def test_answers_asked_by_one_of_several_conditions():
         assert (got["over"].notna() == (got["hours"] > 30)).all()
         known = frame["over"].notna()
         assert (got["hours"][known] > 30).all()
+
+
+def test_between_a_gate_and_what_it_decides_others_see_no_half_changed_rows(monkeypatch):
+    """Rent is drawn after works and before hours: there, too, hours have a value exactly where they are asked."""
+    seen = []
+
+    def watched(self, target, rows, donors, number):
+        if target.name == "rent" and number > 1:
+            seen.append((np.isnan(self.values["hours"]) == (self.values["works"] == 0)).all())
+            new = self.values["hours"][~np.isnan(self.values["hours"])]
+            seen.append(set(new) <= set(frame["hours"].dropna()) | drawn)
+        out = draw(self, target, rows, donors, number)
+        if target.name == "hours":
+            drawn.update(out)
+        return out
+
+    frame, drawn, draw = workers()[0], set(), Chain._draw
+    monkeypatch.setattr(Chain, "_draw", watched)
+    impute_missing(frame, m=1, iterations=4, skips=SKIPS, order=["works", "rent", "hours", "wages"])
+    assert len(seen) == 6
+    assert all(seen)
 
 
 VARIABLES = {
