@@ -81,11 +81,23 @@ def test_what_is_left_as_it_is_is_said():
     said = {note["text"]: note["warning"] for note in done.manifest["notes"]}
     assert any(text.startswith("when is left as it is: column 'when' holds") and loud for text, loud in said.items())
     assert any(text.startswith("z keeps its 5 gaps") for text in said)
-    assert any(text.startswith("case names each row") for text in said)
+    assert any(text.startswith("case names rows") for text in said)
     assert done.manifest["targets"][0]["predictors"] == ["x", "w", "z"]
     assert done.complete()["when"].isna().sum() == 3
     assert done.complete()["z"].isna().sum() == 5
     assert done.complete()["y"].notna().all()
+
+
+def test_free_text_with_gaps_is_left_alone_and_said():
+    text = [f"remark {i}" for i in range(ROWS - 5)] + [None] * 5
+    done = impute_missing(frame(remark=text), m=1)
+    assert done.columns == ("y",)
+    assert any(note["text"].startswith("remark names rows") for note in done.manifest["notes"])
+
+
+def test_a_weight_beside_a_survey_is_refused():
+    with pytest.raises(MicroImputeError, match="beside a Survey"):
+        impute_missing(Survey(frame()), weight="w")
 
 
 def test_columns_never_observed_together_are_said():

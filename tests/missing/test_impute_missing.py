@@ -207,6 +207,30 @@ def test_implicates_differ_by_the_error_of_those_observed(method):
     assert between > 2 * frame["y"].var() / 2700  # all that there is without donor resampling
 
 
+def test_households_are_resampled_whole():
+    """Ten alike in each of 40 households: means vary as those of 40, not of 400."""
+    rng = np.random.default_rng(9)
+    home = np.repeat(np.arange(80), 10)
+    frame = pd.DataFrame({"home": home, "i": np.arange(800), "x": rng.normal(size=800), "y": rng.normal(size=80)[home]})
+    frame.loc[400:, "y"] = np.nan
+    survey = Survey(frame, keys="i", household="home")
+    between = impute_missing(survey, m=60, method="hotdeck").numbers("y")[:, 400:].mean(axis=1).var(ddof=1)
+    expected = frame["y"].var() * (1 / 40 + 1 / 400)
+    assert between == pytest.approx(expected, rel=4 * np.sqrt(2 / 59))
+    assert between > 4 * frame["y"].var() * 2 / 400
+
+
+def test_rows_of_zero_weight_are_filled_and_never_drawn_from():
+    rng = np.random.default_rng(10)
+    frame = pd.DataFrame({"x": rng.normal(size=200), "y": rng.integers(0, 9, 200) * 1.0, "w": 1.0})
+    frame.loc[:49, ["y", "w"]] = [99.0, 0.0]
+    frame.loc[40:99, "y"] = np.nan
+    for method in ("srmi", "pmm"):
+        got = impute_missing(frame, weight="w", m=2, method=method).numbers("y")
+        assert not np.isnan(got).any()
+        assert got[:, 40:100].max() <= 8
+
+
 def test_a_monotone_pattern_takes_one_pass_and_says_so():
     rng = np.random.default_rng(6)
     frame = pd.DataFrame(rng.normal(size=(300, 3)).cumsum(axis=1), columns=["a", "b", "c"])

@@ -109,6 +109,30 @@ def test_an_observed_total_is_kept_and_an_incomplete_one_filled():
     assert "total" not in predictors["a"] + predictors["b"]
 
 
+def test_an_observed_total_may_have_parts_that_were_not_asked():
+    frame, _ = workers()
+    frame["works"] = frame["works"].fillna(frame["hours"].notna() | frame["wages"].notna())
+    unasked = ~frame["works"].astype(bool)
+    frame["income"] = frame["rent"].where(unasked)  # of the others not known
+    done = impute_missing(frame, m=1, skips=SKIPS, passive=["income = wages + rent"], iterations=4)
+    got = done.complete()
+    assert (got["income"] == got["wages"].fillna(0.0) + got["rent"]).all()
+    wrong = frame.assign(income=frame["income"] + 5.0)
+    refused("'income = wages + rent' is broken by", wrong, skips=SKIPS, passive=["income = wages + rent"])
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "float32"])
+def test_totals_are_exact_for_whole_and_for_short_numbers(dtype):
+    rng = np.random.default_rng(9)
+    frame = pd.DataFrame(
+        {"a": rng.normal(50, 9, 200).round(), "b": rng.normal(50, 9, 200).round(), "z": rng.normal(size=200)}
+    )
+    frame = frame.mask(rng.random(frame.shape) < 0.2).astype({"a": dtype, "b": dtype})
+    got = impute_missing(frame, m=1, passive=["t = a + b"], iterations=4).complete()
+    assert got["a"].dtype == frame["a"].dtype
+    assert (got["t"] == got["a"].astype("float64") + got["b"].astype("float64")).all()
+
+
 def test_a_total_predicts_as_it_stands():
     """z is the total and little else; drawn from the total alone, it fits the parts that were drawn."""
     rng = np.random.default_rng(5)

@@ -13,6 +13,7 @@ from microimpute.drawing import draw_into, resample
 from microimpute.errors import SurveyError
 from microimpute.keyed import Keys, RowRandom, generator
 from microimpute.kinds import Kind, Table, Variable
+from microimpute.missing.columns import as_held
 from microimpute.missing.passive import leaves, total
 from microimpute.missing.plan import Plan, Target
 
@@ -143,7 +144,7 @@ class Chain:
         out = np.empty((len(rows), 1))
         receivers = Table(variables, np.column_stack([c[rows] for c in columns]))
         draw_into(out, fitted, receivers, Step(self.seed, self.implicate, plan.keys[rows], step), self.pool)
-        return out[:, 0]
+        return as_held(out[:, 0], target.variable)
 
     def _shown(self, target: Target) -> tuple[tuple[Variable, ...], list[FloatArray]]:
         """Return the predictors that have values by now, as methods see them."""

@@ -38,7 +38,7 @@ def targets(
     if isinstance(asked, str):
         raise SurveyError("targets is one string", f"Give a list: targets=[{asked!r}].")
     if asked is None:
-        found = tuple(c for c, gap in gaps.items() if gap.any())
+        found = tuple(c for c, gap in gaps.items() if gap.any() and c not in columns.naming)
         if not found:
             raise SurveyError("no column has a missing value to fill", "Use the survey as it is.")
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +16,7 @@ from microimpute.missing.conditions import Condition
 from microimpute.survey import Survey
 from microimpute.weighted import quantile
 
-__all__ = ["Columns", "Shown", "answered", "not_asked", "read"]
+__all__ = ["Columns", "Shown", "answered", "as_held", "not_asked", "read"]
 
 FloatArray = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -93,8 +94,25 @@ def read(survey: Survey, kinds: Mapping[str, Kind | str]) -> Columns:
             continue
         if bad := int(np.isinf(values[column]).sum()):
             raise SurveyError(f"column {column!r} is infinite in {bad:,} rows", "Mend these values, or make them gaps.")
-    naming = tuple(c for c in variables if checks.names_rows(survey, c))
+    naming = tuple(c for c in variables if _names_rows(survey, c))
     return Columns(variables, values, unusable, naming)
+
+
+def as_held(values: FloatArray, variable: Variable) -> FloatArray:
+    """Round what was drawn to what a column of its type holds, so that totals are those of what comes out."""
+    dtype = variable.dtype
+    if variable.kind.is_class or dtype is None:
+        return values
+    if dtype.is_integer():
+        return np.rint(values)
+    return values.astype(np.float32).astype(np.float64) if dtype == nw.Float32 else values
+
+
+def _names_rows(survey: Survey, column: str) -> bool:
+    """Say whether a column looks like a key; also text with gaps that is otherwise never the same twice."""
+    known = survey.frame[column].drop_nulls()
+    text = known.dtype == nw.String and len(known) > checks.MANY and known.n_unique() == len(known)
+    return text or checks.names_rows(survey, column)
 
 
 def _near(column: str, survey: Survey) -> str:

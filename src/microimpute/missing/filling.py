@@ -13,6 +13,7 @@ import numpy.typing as npt
 from microimpute import manifest as manifest_file
 from microimpute.checks import Note
 from microimpute.drawing import Progress, Workers, check_whole
+from microimpute.errors import SurveyError
 from microimpute.frames import Frame, Series, aligned, make_series
 from microimpute.imputations import Imputations
 from microimpute.kinds import Kind, Variable
@@ -120,6 +121,8 @@ def impute_missing(
     of the households in which the target is observed (see `Method.resampled`). Gaps are taken to be missing at
     random given the predictors.
     """
+    if isinstance(survey, Survey) and weight is not None:
+        raise SurveyError(f"weight {weight!r} was named beside a Survey", "Name it where the Survey is made.")
     known = survey if isinstance(survey, Survey) else Survey(survey, weight=weight)
     for name, value, least in (("m", m, 1), ("seed", seed, 0), ("iterations", iterations, 1)):
         check_whole(name, value, least)
@@ -167,7 +170,7 @@ def _plain(values: FloatArray, variable: Variable) -> list[Any]:
     if variable.kind.is_class:
         return [variable.levels[int(code)] for code in values]
     if variable.dtype is not None and variable.dtype.is_integer():
-        return [int(v) for v in np.rint(values)]
+        return [int(v) for v in np.rint(values)]  # a total's parts need not be whole
     return [float(v) for v in values]
 
 

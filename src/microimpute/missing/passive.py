@@ -13,9 +13,10 @@ from microimpute.missing.columns import Columns
 from microimpute.rules import Identity, Rule
 from microimpute.survey import Survey
 
-__all__ = ["leaves", "read_identities", "total"]
+__all__ = ["check_totals", "leaves", "read_identities", "total"]
 
 FloatArray = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 
 def leaves(column: str, identities: Iterable[Identity]) -> frozenset[str]:
@@ -35,7 +36,7 @@ def total(identity: Identity, values: Mapping[str, FloatArray]) -> FloatArray:
 
 
 def read_identities(columns: Columns, survey: Survey, passive: Sequence[Rule | str]) -> tuple[Identity, ...]:
-    """Read passive totals, and check that what is observed of them obeys."""
+    """Read passive totals, and check that they are made of amounts."""
     if isinstance(passive, str | Rule):
         raise SurveyError("passive is one rule", f"Give a list: passive=[{str(passive)!r}].")
     parsed = edit_rules.parse_all(passive)
@@ -52,29 +53,35 @@ def read_identities(columns: Columns, survey: Survey, passive: Sequence[Rule | s
                 columns.check(name, "passive part", survey)
             if name in columns.variables and columns.variables[name].kind.is_class:
                 raise SurveyError(f"passive rule '{identity}' needs amounts, but {name!r} is a class", "Rewrite it.")
-        _check_total(identity, columns, totals)
     return identities
 
 
-def _check_total(identity: Identity, columns: Columns, totals: set[str]) -> None:
-    """Check observed totals: all parts observed, and adding up."""
-    if identity.total not in columns.values:
-        return
-    total = columns.values[identity.total]
-    parts = [columns.values[p] for p in identity.parts if p in columns.values]
-    known = ~np.isnan(total)
-    if len(parts) == len(identity.parts):
-        whole = known & np.all([~np.isnan(p) for p in parts], axis=0)
-        filled = {c: np.nan_to_num(columns.values[c]) for c in identity.columns}
-        if broken := int((whole & identity.broken(filled)).sum()):
-            raise SurveyError(
-                f"passive rule '{identity}' is broken by {broken:,} of {whole.sum():,} rows where all is observed",
-                "Mend those rows, or drop the rule.",
-            )
-    for name in identity.parts:
-        if name in columns.values and (lost := int((known & np.isnan(columns.values[name])).sum())):
-            raise SurveyError(
-                f"total {identity.total!r} is observed in {lost:,} rows where its part {name!r} is missing",
-                f"Fill {name!r} there by subtraction (nothing, if it was not asked), or drop the column "
-                f"{identity.total!r}, which is then derived from its parts.",
-            )
+def check_totals(identities: Sequence[Identity], columns: Columns, unasked: Mapping[str, Flags]) -> None:
+    """Check observed totals: all parts that were asked are observed, and add up.
+
+    Raises
+    ------
+    SurveyError
+        Names the identity, the part, and the rows' number.
+    """
+    for identity in identities:
+        if identity.total not in columns.values:
+            continue
+        known = ~np.isnan(columns.values[identity.total])
+        parts = {p: columns.values[p] for p in identity.parts if p in columns.values}
+        lost = {p: np.isnan(v) & ~unasked.get(p, np.zeros(len(v), dtype=bool)) for p, v in parts.items()}
+        if len(parts) == len(identity.parts):
+            whole = known & ~np.any(list(lost.values()), axis=0)
+            filled = {c: np.nan_to_num(columns.values[c]) for c in identity.columns}
+            if broken := int((whole & identity.broken(filled)).sum()):
+                raise SurveyError(
+                    f"passive rule '{identity}' is broken by {broken:,} of {whole.sum():,} rows where all is observed",
+                    "Mend those rows, or drop the rule.",
+                )
+        for name, gap in lost.items():
+            if rows := int((known & gap).sum()):
+                raise SurveyError(
+                    f"total {identity.total!r} is observed in {rows:,} rows where its part {name!r} is missing",
+                    f"Fill {name!r} there by subtraction, or drop the column {identity.total!r}, which is then "
+                    "derived from its parts.",
+                )

@@ -18,7 +18,7 @@ from microimpute.methods.base import Method
 from microimpute.missing import choosing
 from microimpute.missing.columns import Columns, Shown, answered, not_asked, read
 from microimpute.missing.conditions import Condition, condition
-from microimpute.missing.passive import leaves, read_identities, total
+from microimpute.missing.passive import check_totals, leaves, read_identities, total
 from microimpute.rules import Identity, Requires, Rule
 from microimpute.survey import Survey
 
@@ -127,6 +127,7 @@ class Plan:
         identities = read_identities(columns, survey, wanted.passive)
         totals = tuple(i.total for i in identities)
         conditions, unasked = _conditions(columns, survey, wanted.skips or {}, totals)
+        check_totals(identities, columns, unasked)
         gaps = {c: np.isnan(columns.values[c]) for c in columns.variables if c not in totals}
         gaps |= {c: gaps[c] & ~rows for c, rows in unasked.items()}
         names = choosing.targets(columns, survey, wanted.targets, gaps, totals)
@@ -250,7 +251,7 @@ def counted(plan: Plan, named: bool) -> list[Note]:
         Whether the targets were named, so that other gaps are left on purpose.
     """
     notes = [Note(f"{c} is left as it is: {why}.", warning=True) for c, why in plan.columns.unusable.items()]
-    notes += [Note(f"{c} names each row and is left out of the predictors.") for c in plan.columns.naming]
+    notes += [Note(f"{c} names rows: it is neither filled nor a predictor.") for c in plan.columns.naming]
     notes += [
         Note(f"{c} is used as a predictor; is it a weight?", warning=True)
         for c in plan.columns.variables

@@ -9,6 +9,7 @@ import numpy as np
 from microimpute.imputations import Imputations
 from microimpute.missing import Convergence, convergence
 from microimpute.report.plots import IMPUTED, draw
+from microimpute.report.words import amount
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,6 +56,7 @@ def _paint(figure: Figure, chains: Convergence) -> None:
                 axes.plot(passes, line, color=IMPUTED, alpha=shade, linewidth=1.1)
             told = said[target, statistic]["r_hat"]
             note = "" if np.isnan(told) else f", R-hat {told:.2f}"
+            axes.yaxis.set_major_formatter(lambda value, position: amount(value))
             axes.set_title(f"{target}: {statistic}{note}", fontsize=9, loc="left")
     for axes in grid[-1]:
         axes.set_xlabel("pass")
