@@ -125,7 +125,7 @@ def test_an_observed_total_may_have_parts_that_were_not_asked():
 def test_totals_are_exact_for_whole_and_for_short_numbers(dtype):
     rng = np.random.default_rng(9)
     frame = pd.DataFrame(
-        {"a": rng.normal(50, 9, 200).round(), "b": rng.normal(50, 9, 200).round(), "z": rng.normal(size=200)}
+        {"a": rng.normal(9000, 900, 200).round(), "b": rng.normal(9000, 900, 200).round(), "z": rng.normal(size=200)}
     )
     frame = frame.mask(rng.random(frame.shape) < 0.2).astype({"a": dtype, "b": dtype})
     got = impute_missing(frame, m=1, passive=["t = a + b"], iterations=4).complete()
