@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from microimpute import Requires, impute_missing
-from microimpute.errors import SurveyError
+from microimpute.errors import MethodError, SurveyError
 from microimpute.kinds import Kind, Variable
+from microimpute.methods.srmi import SRMI
 from microimpute.missing.chain import Chain
 from microimpute.missing.conditions import condition
 
@@ -282,3 +283,15 @@ def test_an_answer_for_which_nobody_is_known_to_be_asked():
     got = impute_missing(frame, skips={"staff": "size > 5"}, m=1).complete()
     assert (got["size"][:5] > 5).all()
     assert got["staff"][10:13].notna().all()
+
+
+def test_draws_that_contradict_answers_are_refused():
+    rng = np.random.default_rng(11)
+    frame = pd.DataFrame({"size": rng.uniform(3, 7, 200), "x": rng.normal(size=200)})
+    frame["staff"] = np.where(frame["size"] > 5, rng.normal(10, 2, 200), np.nan)
+    frame.loc[rng.random(200) < 0.3, "size"] = np.nan
+    options = {"skips": {"staff": "size > 5"}, "m": 2, "iterations": 4}
+    got = impute_missing(frame, **options).complete()
+    assert (got["size"][frame["staff"].notna()] > 5).all()
+    with pytest.raises(MethodError, match=r"'srmi' drew .* values of 'size' that contradict answers"):
+        impute_missing(frame, method={"size": SRMI(bounds={"size": [None, None]})}, **options)

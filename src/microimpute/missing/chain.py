@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.drawing import draw_into, resample
-from microimpute.errors import SurveyError
+from microimpute.errors import MethodError, SurveyError
 from microimpute.keyed import Keys, RowRandom, generator
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.missing.columns import as_held
+from microimpute.missing.conditions import Comparison
 from microimpute.missing.passive import leaves, total
 from microimpute.missing.plan import Plan, Target
 
@@ -22,6 +23,8 @@ __all__ = ["Chain"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+#: Comparisons of which one must hold, and the rows in which it must, shape (rows,).
+Demand = tuple[tuple[Comparison, ...], Flags]
 
 #: The predictor that says nothing, for a target that has no other yet.
 NOTHING = Variable("(nothing)", Kind.CONTINUOUS)
@@ -86,8 +89,10 @@ class Chain:
         for target in self.plan.targets:
             rows = self._asked(target)
             out = np.where(target.gaps, np.nan, self.values[target.name])
-            for own, donors in self._groups(target, rows):
+            demands = self._demands(target)
+            for own, donors in self._groups(target, rows, demands):
                 out[own] = self._draw(target, own, donors, number)
+            _check_met(target, out, rows, demands)
             self.values[target.name] = out
             self.waiting.discard(target.name)
             self._ask_again(target.name, number)
@@ -101,12 +106,14 @@ class Chain:
             gaps = gaps & rule.holds(self.values)
         return self.by_key[gaps[self.by_key]]
 
-    def _groups(self, target: Target, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+    def _groups(self, target: Target, rows: IntArray, demands: Sequence[Demand]) -> Iterator[tuple[IntArray, IntArray]]:
         """Pair rows with their donors: where an answer shows that it was asked, with donors who would be asked."""
         able = target.observed & (self.plan.weight > 0)
         if not len(rows):
             return
-        demanded, allowed = self._demands(target)
+        none = np.zeros(len(able), dtype=bool)
+        demanded = np.column_stack([none, *(where for _, where in demands)])
+        allowed = np.column_stack([~none, *(_met(parts, self.values[target.name]) for parts, _ in demands)])
         kinds, place = np.unique(demanded[rows], axis=0, return_inverse=True)
         for number, kind in enumerate(kinds):
             donors = able & allowed[:, kind].all(axis=1)
@@ -119,16 +126,14 @@ class Chain:
                 )
             yield own, self.by_key[donors[self.by_key]]
 
-    def _demands(self, target: Target) -> tuple[Flags, Flags]:
-        """Say, demand by demand, on which rows it is made and which values meet it; shape (rows, demands) each."""
-        rows = len(target.observed)
-        demanded, allowed = [np.zeros(rows, dtype=bool)], [np.ones(rows, dtype=bool)]
-        for column, rule in self.plan.conditions.items():
-            if target.name in rule.gates:
-                for parts, where in rule.demands(target.name, self.values):
-                    demanded.append(self.plan.answered[column] & where & target.gaps)
-                    allowed.append(np.any([p.holds(self.values[target.name]) for p in parts], axis=0))
-        return np.column_stack(demanded), np.column_stack(allowed)
+    def _demands(self, target: Target) -> list[Demand]:
+        """List what answers to other questions demand of a target, and of which rows."""
+        return [
+            (parts, self.plan.answered[column] & where & target.gaps)
+            for column, rule in self.plan.conditions.items()
+            if target.name in rule.gates
+            for parts, where in rule.demands(target.name, self.values)
+        ]
 
     def _draw(self, target: Target, rows: IntArray, donors: IntArray, number: int) -> FloatArray:
         """Fit to the donors and draw for the rows, shape (rows,)."""
@@ -186,6 +191,22 @@ class Chain:
         """Derive the passive totals; one of a part not drawn yet is not read (see `_shown`)."""
         for identity in self.plan.identities:
             self.values[identity.total] = total(identity, self.values)
+
+
+def _met(parts: Sequence[Comparison], values: FloatArray) -> Flags:
+    """Say where one of the comparisons holds."""
+    return np.asarray(np.any([part.holds(values) for part in parts], axis=0))
+
+
+def _check_met(target: Target, values: FloatArray, rows: IntArray, demands: Sequence[Demand]) -> None:
+    """Refuse draws that contradict answers: of a method that leaves its donors' values."""
+    for parts, where in demands:
+        if wrong := int((where & ~_met(parts, values))[rows].sum()):
+            raise MethodError(
+                f"method {target.method.name!r} drew {wrong:,} values of {target.name!r} that contradict answers to "
+                "what is asked only if it has certain values",
+                "Choose a method for it that keeps to donors' values, such as pmm, or srmi without bounds.",
+            )
 
 
 def _moments(target: Target, values: FloatArray, rows: IntArray, weight: FloatArray) -> tuple[float, float]:
