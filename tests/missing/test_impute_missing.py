@@ -88,6 +88,8 @@ def test_nhanes_is_what_mice_makes_of_it():
     assert np.all(np.abs(np.log(got.ubar / wanted["ubar"])) < np.log(1.6))  # mice's five: 51 to 89 about 74 for age
     assert np.all(got.riv > 0.3)  # half of the information is missing
     assert done.manifest["pattern"] == "chained"
+    assert done.manifest["method"]["name"] == "srmi"
+    assert done.manifest["method"]["settings"] == SRMI().settings
 
 
 def mixed(rows=160, seed=0):

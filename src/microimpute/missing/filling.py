@@ -189,11 +189,12 @@ def _manifest(plan: Plan, chains: Sequence[Chain], seed: int) -> dict[str, Any]:
         notes.append(Note(text, warning=True))
     methods = {t.name: t.method for t in plan.targets}
     one = next(iter(methods.values()))
+    alike = all((x.name, x.settings) == (one.name, one.settings) for x in methods.values())
     return {
         "task": "missing values",
         "method": {
             "name": ", ".join(dict.fromkeys(x.name for x in methods.values())),
-            "settings": one.settings if all(x is one for x in methods.values()) else {},
+            "settings": one.settings if alike else {},  # each target's stand with it, below
             "joint": True,
             "proper": all(x.proper for x in methods.values()),
         },
