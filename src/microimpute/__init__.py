@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from microimpute.imputations import Imputations
     from microimpute.kinds import Kind
     from microimpute.methods.base import Method, method
+    from microimpute.missing import impute_missing
     from microimpute.pooling import pool
     from microimpute.rules import Identity, NonNegative, Requires
     from microimpute.runner import run
@@ -29,6 +30,7 @@ __all__ = [
     "Requires",
     "Survey",
     "impute",
+    "impute_missing",
     "method",
     "pool",
     "run",
@@ -43,6 +45,7 @@ _HOMES = {
     "imputations": ("Imputations",),
     "kinds": ("Kind",),
     "methods.base": ("Method", "method"),
+    "missing": ("impute_missing",),
     "pooling": ("pool",),
     "rules": ("Identity", "NonNegative", "Requires"),
     "runner": ("run",),

@@ -24,7 +24,7 @@ from microimpute.resampling import how, resampled
 from microimpute.rules import Rule
 from microimpute.survey import Survey
 
-__all__ = ["Progress", "impute"]
+__all__ = ["Progress", "Workers", "check_whole", "draw_into", "impute"]
 
 FloatArray = npt.NDArray[np.float64]
 Progress = Callable[[str, float], None]
@@ -94,7 +94,7 @@ def impute(
     drawn = np.empty((m, len(ready.receivers), len(ready.targets)))
     learnt: list[dict[str, Any]] = []
     uses: list[dict[str, Any]] = []
-    with _Workers(workers) as pool:
+    with Workers(workers) as pool:
         for i in range(1, m + 1):
             tell(f"implicate {i} of {m}: learning", (i - 1) / m)
             fitted = fit(ready, chosen, i, seed)
@@ -133,11 +133,9 @@ def _fusion(
 
 
 def _check_settings(fusion: Fusion, method: Method, m: int, seed: int, workers: int | None) -> None:
-    for name, value, least in (("m", m, 1), ("seed", seed, 0), ("workers", workers, 1)):
-        if value is None and name == "workers":
-            continue
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise MethodError(f"{name} is {value!r}", f"Give a whole number of at least {least}.")
+    check_whole("m", m, 1)
+    check_whole("seed", seed, 0)
+    check_whole("workers", 1 if workers is None else workers, 1)
     if not method.valid:
         raise MethodError(
             f"a {method.name} is no draw: files of them have too little spread, too few zeros and no uncertainty",
@@ -149,7 +147,19 @@ def _check_settings(fusion: Fusion, method: Method, m: int, seed: int, workers: 
             raise MethodError(f"method {method.name!r} can't draw {target!r}, which is {kind.value}", "Choose another.")
 
 
-class _Workers(ThreadPoolExecutor):
+def check_whole(name: str, value: object, least: int) -> None:
+    """Refuse a setting that is no whole number, or too small.
+
+    Raises
+    ------
+    MethodError
+        Names the setting.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise MethodError(f"{name} is {value!r}", f"Give a whole number of at least {least}.")
+
+
+class Workers(ThreadPoolExecutor):
     """Threads for drawing; inside, BLAS keeps to one thread so that the last bits repeat."""
 
     def __init__(self, workers: int | None) -> None:
@@ -161,7 +171,7 @@ class _Workers(ThreadPoolExecutor):
         self._limits = threadpool_limits(1)
         self._config = parallel_config(backend="threading", n_jobs=count)
 
-    def __enter__(self) -> _Workers:
+    def __enter__(self) -> Workers:
         self._config.__enter__()
         super().__enter__()
         return self

@@ -39,7 +39,8 @@ class Imputations:
     receiver
         The receiver as it came.
     columns
-        Names of what was imputed: drawn targets, then derived totals.
+        Names of what was imputed: drawn targets, then derived totals. Those that the receiver has itself have its
+        own values wherever it has any (see `microimpute.impute_missing`).
     values
         Target → one narwhals series per implicate, each of shape (receiver rows,).
     manifest
@@ -201,6 +202,8 @@ class Imputations:
     def save(self, folder: str | Path) -> None:
         """Write `imputations.parquet`, `completed.parquet` and `manifest.json` into a new directory.
 
+        Where gaps of the receiver's own columns were filled, `receiver.parquet` keeps it as it came.
+
         Raises
         ------
         OutputError
@@ -244,8 +247,8 @@ class Imputations:
         if Path(folder).is_file() or exports.readable(Path(folder)):
             return cls(*exports.load(folder))
         content = manifest_file.read(Path(folder))
-        frame, values, keys = storage.read_tables(Path(folder))
         said = content["receiver"]
+        frame, values, keys = storage.read_tables(Path(folder), said["keys"])
         own = [k for k in keys if k != ROW_NUMBER]
         receiver = Survey(
             frame,

@@ -15,7 +15,7 @@ from microimpute.fusion import Fusion
 from microimpute.methods.base import Method
 from microimpute.survey import Survey
 
-__all__ = ["FILE", "describe_run", "file_facts", "read", "sha256", "versions", "write"]
+__all__ = ["FILE", "describe_run", "describe_survey", "file_facts", "read", "sha256", "versions", "write"]
 
 #: Name of the manifest in an output directory.
 FILE = "manifest.json"
@@ -97,8 +97,8 @@ def describe_run(
         | ({"learnt": [dict(said) for said in learnt]} if any(learnt) else {}),
         "m": m,
         "seed": seed,
-        "donor": _describe_survey(fusion.donor),
-        "receiver": _describe_survey(fusion.receiver),
+        "donor": describe_survey(fusion.donor),
+        "receiver": describe_survey(fusion.receiver),
         "resampling": resampling,
         "donor_implicates": list(fusion.implicates),
         "predictors": [_describe_variable(fusion, p) for p in fusion.predictors],
@@ -109,7 +109,8 @@ def describe_run(
     }
 
 
-def _describe_survey(survey: Survey) -> dict[str, Any]:
+def describe_survey(survey: Survey) -> dict[str, Any]:
+    """Say in plain values what a survey is: source, rows, design, and published figures compared."""
     return {
         "source": survey.source,
         "rows": len(survey),

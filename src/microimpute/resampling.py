@@ -44,7 +44,9 @@ def resampled(training: Training, seed: int, implicate: int) -> Training:
     )
 
 
-def resample(weight: FloatArray, households: Keys, seed: int, implicate: int) -> FloatArray:
+def resample(
+    weight: FloatArray, households: Keys, seed: int, implicate: int, stream: str = "donor resample"
+) -> FloatArray:
     """Reweight donors by a Bayesian bootstrap of their households.
 
     Each household's weight is multiplied by its own standard exponential number (Rubin 1981): expectation and
@@ -57,14 +59,14 @@ def resample(weight: FloatArray, households: Keys, seed: int, implicate: int) ->
         float64, shape (donors,).
     households
         uint64, shape (donors,): rows of one household share their number.
-    seed, implicate
-        What the numbers are keyed by.
+    seed, implicate, stream
+        What the numbers are keyed by; another stream is another resample.
 
     Returns
     -------
     numpy.ndarray of float64, shape (donors,)
     """
-    multiplier = -np.log(RowRandom(seed, implicate, households).uniform("donor resample"))
+    multiplier = -np.log(RowRandom(seed, implicate, households).uniform(stream))
     again = weight * multiplier
     total = float(again.sum())
     return np.asarray(again * (len(weight) / total))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COMPLETED",
     "IMPUTATIONS",
+    "RECEIVER",
     "new_directory",
     "new_files",
     "read_tables",
@@ -29,6 +30,8 @@ __all__ = [
 
 IMPUTATIONS = "imputations.parquet"
 COMPLETED = "completed.parquet"
+#: Only where the receiver had gaps that were filled: as it came, gaps and all.
+RECEIVER = "receiver.parquet"
 
 
 @contextmanager
@@ -128,6 +131,9 @@ def write_tables(imputations: Imputations, folder: Path) -> None:
     if writer:
         writer.close()
     pq.write_table(_to_arrow(imputations.completed(1)), folder / COMPLETED, compression="zstd")
+    receiver = imputations.receiver
+    if set(imputations.columns) & set(receiver.columns):
+        pq.write_table(_to_arrow(receiver.frame), folder / RECEIVER, compression="zstd")
 
 
 def _to_arrow(frame: Frame) -> Any:
@@ -136,8 +142,15 @@ def _to_arrow(frame: Frame) -> Any:
     return frame.to_arrow().replace_schema_metadata(None)
 
 
-def read_tables(folder: Path) -> tuple[Frame, dict[str, list[Series]], list[str]]:
+def read_tables(folder: Path, keys: Sequence[str] = ()) -> tuple[Frame, dict[str, list[Series]], list[str]]:
     """Read what `write_tables` wrote.
+
+    Parameters
+    ----------
+    folder
+        The directory.
+    keys
+        The receiver's keys, needed where its own gaps were filled.
 
     Returns
     -------
@@ -153,14 +166,18 @@ def read_tables(folder: Path) -> tuple[Frame, dict[str, list[Series]], list[str]
         if not (folder / name).is_file():
             raise OutputError(f"{folder} has no {name}", "Name a directory that microimpute wrote.")
     long, completed = as_frame(folder / IMPUTATIONS), as_frame(folder / COMPLETED)
-    keys = long.columns[1 : _first_target(long, completed)]
-    targets = long.columns[1 + len(keys) :]
+    filled = (folder / RECEIVER).is_file()
+    count = max(1, len(keys)) if filled else _first_target(long, completed) - 1
+    named, targets = long.columns[1 : 1 + count], long.columns[1 + count :]
     rows = len(completed)
     if not rows or len(long) % rows:
         raise OutputError(f"{IMPUTATIONS} and {COMPLETED} differ in rows", "Run the recipe again.")
     blocks = [long[start : start + rows] for start in range(0, len(long), rows)]
     values = {t: [block[t] for block in blocks] for t in targets}
-    return completed.drop(*targets), values, keys
+    receiver = as_frame(folder / RECEIVER) if filled else completed.drop(*targets)
+    if len(receiver) != rows:
+        raise OutputError(f"{RECEIVER} and {COMPLETED} differ in rows", "Run it again.")
+    return receiver, values, named
 
 
 def _first_target(long: Frame, completed: Frame) -> int:
