@@ -53,11 +53,16 @@ _HOMES = {
     "synthesis": ("synthesise",),
 }
 
+#: Modules whose functions are best called by the module's name.
+_MODULES = ("pooling", "variance")
+
 
 def __getattr__(name: str) -> Any:
     for module, names in _HOMES.items():
         if name in names:
             return getattr(import_module(f"microimpute.{module}"), name)
+    if name in _MODULES:
+        return import_module(f"microimpute.{name}")
     raise AttributeError(f"module 'microimpute' has no attribute {name!r}")
 
 

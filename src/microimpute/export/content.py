@@ -24,7 +24,7 @@ __all__ = ["LAYOUT", "Content", "Parts", "account", "bring_back", "columns_of", 
 #: Version of the account's own layout.
 LAYOUT = 1
 #: Parts of a receiver's design that the account repeats.
-_DESIGN = ("weight", "implicate", "dollars", "unit", "source")
+_DESIGN = ("weight", "implicate", "replicate_rule", "dollars", "unit", "source")
 _NAMES = ("keys", "household", "replicates", "notes")
 
 
