@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from scipy.special import expit
 
 from microimpute import Fusion, Survey, impute, pool
 from microimpute.methods.base import Method, method, methods
@@ -39,7 +38,7 @@ def population(name: str, rows: int, rng: np.random.Generator) -> pd.DataFrame:
     if name == "normal":
         y = 1 + 0.8 * x + 0.4 * g + rng.normal(size=rows)
     else:
-        there = rng.random(rows) < expit(0.8 + 0.7 * x + 0.5 * g)
+        there = rng.random(rows) < 1 / (1 + np.exp(-0.8 - 0.7 * x - 0.5 * g))
         y = np.where(there, np.exp(10 + 0.6 * x + 0.3 * g + (1 + 0.1 * g) * rng.normal(size=rows)), 0.0)
     return pd.DataFrame({"x": x, "g": np.where(g == 1, "b", "a"), "y": y})
 
