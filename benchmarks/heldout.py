@@ -2,7 +2,7 @@
 
     python benchmarks/heldout.py PATH/TO/SCFP2019.zip [--variants] [--seeds 3]
 
-Without --variants: the default against the null, a hot deck, three other methods, and a chain of quantile forests (package
+Without --variants: the default against the null, four other methods, and a chain of quantile forests (package
 defaults, donors resampled by weight). With it: settings of the forest, from which the default was chosen.
 """
 
