@@ -57,7 +57,7 @@ leaderboard: $(VENV)/.installed ## Make docs/benchmarks.md again from the commit
 	cp out/leaderboard/leaderboard.md docs/benchmarks.md
 
 method-pages: $(VENV)/.installed ## Make docs/methods again from the code and the committed results
-	$(BIN)/python scripts/make_method_pages.py docs/methods $(RESULTS)
+	$(BIN)/python scripts/make_method_pages.py docs/methods $(RESULTS) benchmarks/nets.jsonl.gz
 
 PEERS     ?= .venv-peers
 PYTHON312 ?= python3.12

@@ -82,7 +82,8 @@ def _made_from(scores: Scores) -> Row:
 
 
 def _run(cells: pd.DataFrame) -> Row:
-    return {"method": str(cells["runs"].iloc[0]), "settings": dict(cells["settings"].iloc[0])}
+    first = cells.iloc[0]
+    return {"method": str(first["runs"]), "settings": dict(first["settings"]), "seeds": int(cells["seed"].nunique())}
 
 
 def _headline(scores: Scores, ranking: Ranking, families: list[str]) -> list[Row]:

@@ -34,7 +34,7 @@ def results(name: str, summary: Summary) -> list[str]:
     if row is None:
         return [f"`{name}` is {without_results(name)}"]
     made = summary["made_from"]
-    on = f"{count(tasks_of(name, summary), 'task')}, {count(made['seeds'], 'seed')}"
+    on = f"{count(tasks_of(name, summary), 'task')}, {count(made['runs'][name]['seeds'], 'seed')}"
     lines = [
         f"On {on}; see [the whole benchmark](../benchmarks.md). Skill: 0 is a shuffle of donor rows that ignores the "
         "predictors, 1 the truth; in brackets 95% bootstrap intervals over tasks and seeds.",
