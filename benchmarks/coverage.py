@@ -1,7 +1,7 @@
 """Coverage of nominal 95% intervals of `impute` and Rubin's rule, by simulation; and without donor resampling.
 
     python benchmarks/coverage.py [--methods forest qrf …] [--repetitions 500] [--donors 1000 5000] [--out FOLDER]
-    python benchmarks/coverage.py --table FOLDER [FOLDER …]
+    python benchmarks/coverage.py --table FILE [FILE …]
 
 Each repetition draws a donor sample and a receiver sample of 2,000 rows from one population, imputes the donor's target
 twenty times, and pools the receiver's mean, median, share above zero and the slope of the target on a predictor, with
@@ -119,8 +119,8 @@ def quiet(*cell: object) -> list[list[object]]:
         return repetition(*cell)  # type: ignore[arg-type]
 
 
-def table(folders: list[Path]) -> None:
-    found = pd.concat([pd.read_csv(f / "coverage.csv") for f in folders]).drop_duplicates(list(COLUMNS[:7]))
+def table(files: list[Path]) -> None:
+    found = pd.concat([pd.read_csv(file) for file in files]).drop_duplicates(list(COLUMNS[:7]))
     at = found["figure"].map(FIGURES.index).to_numpy()
     found["truth"] = [truth(n)[k] for n, k in zip(found["population"], at, strict=True)]
     found["covered"] = (found["low"] <= found["truth"]) & (found["truth"] <= found["high"])
@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--populations", nargs="+", default=["normal", "wealth"], choices=["normal", "wealth"])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("out/coverage"))
-    parser.add_argument("--table", type=Path, nargs="+", help="print the tables of finished folders instead")
+    parser.add_argument("--table", type=Path, nargs="+", help="print the tables of coverage.csv files instead")
     said = parser.parse_args()
     if said.table:
         table(said.table)
