@@ -26,7 +26,16 @@ def test_stock_suites():
     assert all(not task(name).files for name in quick.tasks)  # runs without any download
     full = Suite.read("full")
     assert set(full.tasks) == set(tasks()) - {"scf_sample"}
-    assert {c.method for c in full.contenders} == set(methods()) - {"shuffle"}
+    able = {name for name, cls in methods().items() if not cls.missing()}
+    assert {c.method for c in full.contenders} == able - {"shuffle"}
+    assert full.title == "Full suite" or able < set(methods())
+
+
+def test_the_full_suite_says_what_is_not_installed(monkeypatch):
+    monkeypatch.setattr(methods()["engression"], "missing", classmethod(lambda cls: ("torch",)))
+    full = Suite.read("full")
+    assert "engression (needs torch)" in full.title
+    assert "engression" not in {c.method for c in full.contenders}
 
 
 def test_cells_stand_instance_by_instance_with_the_anchors_first():

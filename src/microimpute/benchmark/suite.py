@@ -227,7 +227,8 @@ def _contenders(found: Any, path: Path) -> tuple[Contender, ...]:
 
 
 def _everything() -> tuple[Contender, ...]:
-    return tuple(Contender(name, name) for name in methods() if name != NULL_METHOD)
+    able = [name for name, cls in methods().items() if not cls.missing()]
+    return tuple(Contender(name, name) for name in able if name != NULL_METHOD)
 
 
 def _quick() -> Suite:
@@ -236,7 +237,9 @@ def _quick() -> Suite:
 
 
 def _full() -> Suite:
-    return Suite("Full suite", tuple(n for n in tasks() if n != "scf_sample"), _everything())
+    unable = [f"{name} (needs {', '.join(cls.missing())})" for name, cls in methods().items() if cls.missing()]
+    title = "Full suite" + (f", without {', '.join(unable)}" if unable else "")
+    return Suite(title, tuple(n for n in tasks() if n != "scf_sample"), _everything())
 
 
 #: Suites by name.
