@@ -68,3 +68,23 @@ def draws_from_few(n, chosen):
     donor = hurdle(n, 3)
     got = impute(donor, hurdle(100, 4)[["x"]], targets=["y"], method=chosen, m=2).numbers("y")
     assert set(np.unique(got)) <= set(donor["y"])
+
+
+def together(n, seed):
+    """Two zeros that come together, and two amounts that do, whatever the predictor says."""
+    rng = np.random.default_rng(seed)
+    both, size = rng.random(n) < 0.5, rng.normal(size=n)
+    frame = {"x": rng.normal(size=n)}
+    for name in ("a", "b"):
+        own = np.where(rng.random(n) < 0.9, both, ~both)
+        frame[name] = np.where(own, np.exp(7 + size + 0.3 * rng.normal(size=n)), 0.0)
+    return pd.DataFrame(frame)
+
+
+def hidden_numbers_bind(chosen):
+    """What no predictor tells, and only noise that targets share can carry, is there among the draws."""
+    done = impute(together(3000, 1), together(4000, 2)[["x"]], targets=["a", "b"], method=chosen, m=1)
+    a, b = done.numbers("a"), done.numbers("b")
+    assert np.mean((a > 0) == (b > 0)) > 0.68  # .82; .5 if they were independent
+    some = (a > 0) & (b > 0)
+    assert np.corrcoef(np.log(a[some]), np.log(b[some]))[0, 1] > 0.65  # .92; 0 if they were independent
