@@ -27,11 +27,14 @@ class Estimates(list[Estimate]):
     ----------
     names
         Of the k numbers.
+    replicates
+        What their covariances are from.
     """
 
-    def __init__(self, estimates: Sequence[Estimate], names: tuple[str, ...]) -> None:
+    def __init__(self, estimates: Sequence[Estimate], names: tuple[str, ...], replicates: Replicates) -> None:
         super().__init__(estimates)
         self.names = names
+        self.replicates = replicates
 
 
 def each(
@@ -60,23 +63,18 @@ def each(
     """
     from joblib import Parallel, delayed
 
-    taken = of is not None or takes_many(analysis) or _arguments(analysis) >= 2
-    if not taken:
-        run: Callable[[int], Any] = lambda i: analysis(completed(i))  # noqa: E731
-    elif replicates is None:
+    parallel = Parallel(n_jobs=-1 if workers is None else workers, backend="threading")
+    numbers = range(1, m + 1)
+    if of is None and not takes_many(analysis) and _arguments(analysis) < 2:
+        return list(parallel(delayed(lambda i: analysis(completed(i)))(i) for i in numbers))
+    if replicates is None:
         raise PoolingError(
             "the analysis takes a weight, and there are no replicate weights to learn its sampling variance from",
             "Name the receiver's `replicates` and `replicate_rule`, give replicates=bootstrap_replicates(weight, …) "
             "from microimpute.variance, or return a fitted result, which has its own covariance, from f(frame).",
         )
-    else:
-        known: Replicates = replicates
-        run = lambda i: _estimate(completed(i), analysis, of, known, i)  # noqa: E731
-    got = Parallel(n_jobs=-1 if workers is None else workers, backend="threading")(
-        delayed(run)(i) for i in range(1, m + 1)
-    )
-    if not taken:
-        return list(got)
+    known = replicates
+    got = list(parallel(delayed(lambda i: _estimate(completed(i), analysis, of, known, i))(i) for i in numbers))
     names = got[0][1]
     for i, (_, other) in enumerate(got, 1):
         if other != names:
@@ -84,19 +82,18 @@ def each(
                 f"implicate {i} gives {_list(other)} where implicate 1 gives {_list(names)}",
                 "Fix the categories before the analysis, so that every implicate gives the same numbers.",
             )
-    return Estimates([estimate for estimate, _ in got], names)
+    return Estimates([estimate for estimate, _ in got], names, replicates)
 
 
-def pooled(results: list[Any] | Estimates, replicates: Replicates | None, **options: Any) -> Pooled:
+def pooled(results: list[Any] | Estimates, **options: Any) -> Pooled:
     """Combine what `each` returned; options as of `microimpute.pool`."""
     if isinstance(results, Estimates):
-        assert replicates is not None
-        count = replicates.replicates.shape[1]
+        count = results.replicates.replicates.shape[1]
         said: dict[str, Any] = {"dfcom": count - 1, "names": results.names} | options
         shape = (len(results), len(results.names))
         q = np.stack([e.estimate for e in results]).reshape(shape)
         u = np.stack([e.covariance for e in results]).reshape(*shape, shape[1])
-        source = f"{count} replicate weights ({replicates.rule})"
+        source = f"{count} replicate weights ({results.replicates.rule})"
         return _told(pool(q, u, **said), source)
     if isinstance(results[0], tuple):
         estimates, variances = zip(*results, strict=True)

@@ -185,9 +185,8 @@ class Imputations:
         >>> imputed.pool(variance.mean, "networth", replicates=replicates)  # doctest: +SKIP
         >>> imputed.pool(lambda d: smf.wls("spending ~ networth", d, weights=d.w).fit())  # doctest: +SKIP
         """
-        chosen = self._replicates(replicates)
-        results = analysis_module.each(self.complete, self.m, analysis, of, chosen, workers)
-        return analysis_module.pooled(results, chosen, rule=rule, **options)
+        results = self.apply(analysis, of, replicates=replicates, workers=workers)
+        return analysis_module.pooled(results, rule=rule, **options)
 
     def _replicates(self, given: Replicates | None) -> Replicates | None:
         if given is None:

@@ -67,7 +67,8 @@ def _load(point: EntryPoint, base: type[T]) -> type[T]:
     remedy = "Mend or uninstall the package that declares it."
     try:
         loaded = point.load()
-    except Exception as error:  # another's code: importing it may raise anything
+    # another's code: importing it may raise anything
+    except Exception as error:
         raise MicroImputeError(f"{where} fails to load: {type(error).__name__}: {first_line(error)}", remedy) from error
     if not (inspect.isclass(loaded) and issubclass(loaded, base)) or inspect.isabstract(loaded):
         raise MicroImputeError(f"{where} is no complete subclass of {base.__name__}", remedy)

@@ -60,7 +60,8 @@ def run_cell(cell: Cell, data: Path | None, limit: float) -> dict[str, Any]:
             drawn, fits = draw_all(problem.fusion, cell)
         except MicroImputeError as error:
             return record | _failed(str(error), time.perf_counter() - start)
-        except Exception as error:  # noqa: BLE001 (any method's fault must not end the run; it is recorded and told)
+        # any method's fault must not end the run; it is recorded and told
+        except Exception as error:  # noqa: BLE001
             return record | _failed(_told(error), time.perf_counter() - start)
         return record | judge(problem, drawn, fits, cell.seed, time.perf_counter() - start, limit)
 
@@ -99,7 +100,8 @@ def judge(
     record |= {"status": "gate" if shut else "ok", "reason": ", ".join(shut)}
     try:
         record |= {"values": _finite(score_all(scored)), "audits": _finite(_audited(scored))}
-    except Exception as error:  # noqa: BLE001 (draws far from any donor can break a metric; the run goes on)
+    # draws far from any donor can break a metric; the run goes on
+    except Exception as error:  # noqa: BLE001
         if not shut:
             return record | _failed(f"its draws can't be scored: {_told(error)}", seconds)
         record |= {"values": {}, "audits": {}}

@@ -113,7 +113,7 @@ def index_said(described: Sequence[Description]) -> str:
 
 
 def index_page(described: Sequence[Description], summary: Summary, made_from: str) -> str:
-    """Write the list of all methods, and which to choose when, best mean skill first."""
+    """Write the list of all methods, and which to choose when, best mean skill over all tasks first."""
     names = [d.name for d in described]
     tasks = {row["task"] for row in summary["overview"]}
     lines = [index_said(described), f"{RESULTS}: which method when", ""]
@@ -128,11 +128,16 @@ def index_page(described: Sequence[Description], summary: Summary, made_from: st
     costs = {row["method"]: row for row in summary["costs"]}
     ranked = sorted((d for d in described if d.name in found), key=lambda d: -found[d.name]["mean"])
     advice = {d.name: _linked(d.advice, names, d.name) for d in described}
-    for number, d in enumerate((d for d in ranked if _draws(d)), start=1):
+    fewer = {d.name: on for d in ranked if (on := tasks_of(d.name, summary)) < len(tasks)}
+    told = {}
+    for d in (d for d in ranked if _draws(d)):
         skill = with_span(found[d.name]["mean"], found[d.name]["span"]["mean"])
-        on = tasks_of(d.name, summary)
-        skill += "" if on == len(tasks) else f" on {count(on, 'task')} only"
-        lines.append(f"{number}. {_link(d.name)}: {skill}, {seconds(costs[d.name]['seconds'])}. {advice[d.name]}")
+        skill += f" on {count(fewer[d.name], 'task')} only" if d.name in fewer else ""
+        told[d.name] = f"{_link(d.name)}: {skill}, {seconds(costs[d.name]['seconds'])}. {advice[d.name]}"
+    lines += [f"{i}. {told[name]}" for i, name in enumerate((n for n in told if n not in fewer), start=1)]
+    if any(name in fewer for name in told):
+        lines += ["", "On fewer tasks, so that their means do not compare with those above:", ""]
+        lines += [f"- {told[name]}" for name in told if name in fewer]
     others = [
         f"- {_link(d.name)}: {text(found[d.name]['mean'])}. {advice[d.name]}" for d in ranked if not _draws(d)
     ] + [f"- {_link(d.name)}: {without_results(d.name)} {advice[d.name]}" for d in described if d not in ranked]

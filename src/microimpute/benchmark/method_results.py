@@ -71,6 +71,8 @@ def _headline(row: Mapping[str, Any], summary: Summary) -> list[str]:
     for method in (own, *beside):
         r = table_of[method]
         label = method if method == own else f"{method}, {notes[method]}"
+        if (on := tasks_of(method, summary)) != tasks_of(own, summary):
+            label += f", on {count(on, 'task')}"
         skills = [with_span(r["skill"][f], r["span"][f]) for f in summary["families"]]
         worst = with_name(r["worst"], r["worst_family"])
         rows.append([label, with_span(r["mean"], r["span"]["mean"]), worst, *skills])
@@ -94,6 +96,8 @@ def _headline(row: Mapping[str, Any], summary: Summary) -> list[str]:
 def _best(summary: Summary) -> str:
     valid = set(summary["made_from"]["valid"])
     known = [r for r in summary["headline"] if r["mean"] is not None and r["method"] in valid]
+    most = max((tasks_of(r["method"], summary) for r in known), default=0)
+    known = [r for r in known if tasks_of(r["method"], summary) == most]
     return str(max(known, key=lambda r: r["mean"])["method"]) if known else ""
 
 

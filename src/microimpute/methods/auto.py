@@ -154,7 +154,8 @@ class Auto(Method):
             try:
                 drawn = held_out.draw(_fit(name))
                 refused = judge.hear(name, drawn)
-            except Exception as error:  # noqa: BLE001 (any candidate's fault is a row of the table, not the end)
+            # any candidate's fault is a row of the table, not the end
+            except Exception as error:  # noqa: BLE001
                 refused = f"failed: {type(error).__name__}: {' '.join(str(error).split())}"
             if refused is None:
                 draws[name] = drawn
