@@ -38,6 +38,24 @@ def test_medians_come_back(method, most, monkeypatch):
     assert median_ratio(method) > most
 
 
+def lightest_leaf():
+    """Share of the weight in the lightest leaf: half of the donors are rich and a hundred times lighter."""
+    rng = np.random.default_rng(4)
+    x = rng.uniform(size=(2000, 1)).astype(np.float32)
+    weight = np.where(x[:, 0] > 0.5, 0.01, 1.0)
+    settings = {"trees": 5, "leaf": 10, "features": 1.0, "share": 1.0}
+    forest = trees.grow(x, np.exp(8 * x).astype(np.float64), weight, rng, **settings)
+    held = [weight[forest.order[a:b]].sum() for a, b in zip(forest.start, forest.end, strict=True) if b > a]
+    return min(held) / weight.sum()
+
+
+def test_no_leaf_stands_for_hardly_anyone(monkeypatch):
+    """Ten average donors have 1/200 of the weight; leaves hold all donors, trees are grown on resamples of them."""
+    assert lightest_leaf() > 0.5 * trees.LIGHT * 10 / 2000
+    monkeypatch.setattr(trees, "LIGHT", 0.0)
+    assert lightest_leaf() < 0.1 * 0.3 * 10 / 2000
+
+
 def test_leaves_stay_as_they_are_where_weights_are_even():
     rng = np.random.default_rng(3)
     assert links._evened(10, np.ones(1000)) == 10
