@@ -80,7 +80,7 @@ class Ctgan(Neural, Method):
     summary = "A generator and a critic, both told the predictors: the critic tells donors from draws."
     reference = "Xu, Skoularidou, Cuesta-Infante & Veeramachaneni (2019), NeurIPS; Gulrajani et al. (2017), NeurIPS."
     advice = (
-        "With thousands of donors, to compare with what others did with such networks; tvae learns more steadily. "
+        "With thousands of donors, to compare with what others did with such networks. "
         "Not with a few hundred donors, nor where rules tie targets to one donor."
     )
     quick: ClassVar[Mapping[str, Any]] = {"steps": 400, "width": 64}
