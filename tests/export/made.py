@@ -68,7 +68,18 @@ def assert_same(back, made):
     assert back.columns == made.columns
     assert back.m == made.m
     assert dict(back.manifest) == dict(made.manifest)
-    for part in ("weight", "keys", "labels", "kinds", "dollars", "unit", "source", "household", "replicates"):
+    for part in (
+        "weight",
+        "keys",
+        "labels",
+        "kinds",
+        "dollars",
+        "unit",
+        "source",
+        "household",
+        "replicates",
+        "replicate_rule",
+    ):
         assert getattr(back.receiver, part) == getattr(made.receiver, part), part
     for i in range(made.m + 1):
         ours, theirs = Content(made).block(i), Content(back).block(i)

@@ -140,6 +140,16 @@ def test_any_values_come_back(name, made):
         assert_same(Imputations.load(path(Path(folder), name)), made)
 
 
+def test_dates_before_stata_s_first_day_come_back(name, tmp_path):
+    """In two bytes a day of 1880 fits Stata's count from 1960, and not pandas' from 1970."""
+    days = pd.Series([datetime.date(2000, 1, 1), datetime.date(1880, 1, 1)], dtype="date32[pyarrow]")
+    made = of(
+        pd.DataFrame({"day": days}), [pd.DataFrame({"amount": [0.0, 1.0]})], derived=(), weight=None, keys=(), labels={}
+    )
+    made.export(path(tmp_path, name), name)
+    assert_same(Imputations.load(path(tmp_path, name)), made)
+
+
 @pytest.mark.parametrize("kind", sorted(set(formats()) - {"sas", "spss"}))
 def test_line_breaks_and_blanks_in_text_come_back(kind, tmp_path):
     frame = receiver().assign(note=["a\nb", "\r\n", "a\rb", '"\n"', " ", "a ", "\n", None, "", "x", "\t", "a\\nb"])

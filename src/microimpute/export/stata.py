@@ -139,7 +139,8 @@ class Flong(Format):
         frame = frame.sort_values(["_mi_m", "_mi_id"])
         for column in columns_of(said):
             if column.form is Form.DATE:
-                frame[said["names"][column.name]] -= EPOCH
+                name = said["names"][column.name]
+                frame[name] = frame[name].astype(np.float64) - EPOCH  # days may stand as two-byte integers
         for _, block in frame[frame["_mi_m"] > 0].groupby("_mi_m"):
             yield {str(name): pa.array(block[name], from_pandas=True) for name in block.columns}
 
