@@ -182,7 +182,7 @@ def _manifest(plan: Plan, chains: Sequence[Chain], seed: int) -> dict[str, Any]:
     unmixed = Convergence(trace).unmixed
     notes = [*plan.notes, _pattern(plan, passes)]
     if unmixed:
-        text = f"{ALARMS[0]} of {', '.join(unmixed)} (R-hat): take more iterations, or other predictors."
+        text = f"{ALARMS[0]} (R-hat of {', '.join(unmixed)}): take more iterations, or other predictors."
         notes.append(Note(text, warning=True))
     if not plan.monotone and passes < ENOUGH:
         text = f"{ALARMS[1]} to judge whether chains have mixed: take at least {ENOUGH}, better 10."
