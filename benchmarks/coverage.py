@@ -1,14 +1,15 @@
-"""Coverage of nominal 95% intervals of `impute` and Rubin's rule, by simulation; and without donor resampling.
+"""Coverage of nominal 95% intervals of `impute` by simulation: by Reiter's rule, by Rubin's, and without resampling.
 
     python benchmarks/coverage.py [--methods forest qrf …] [--repetitions 500] [--donors 1000 5000] [--out FOLDER]
     python benchmarks/coverage.py --table FILE [FILE …]
 
-Each repetition draws a donor sample and a receiver sample of 2,000 rows from one population, imputes the donor's target
-twenty times, and pools the receiver's mean, median, share above zero and the slope of the target on a predictor, with
-m = 20 and with the first five implicates. Truth is the mean over ten samples of a million rows. Sampling variances
-within an implicate are those of a simple random sample: s²/n, Woodruff's interval for the median, p(1 − p)/n, and the
-sandwich for the slope. A method that draws its parameters is not resampled; for the others the same is done with donors
-as they are ("not resampled"), to show what is lost.
+Each repetition draws a donor sample and a receiver sample of 2,000 rows from one population, learns twenty times and
+draws the donor's target twice each time, and pools the receiver's mean, median, share above zero and the slope of the
+target on a predictor: with twenty models and with the first five; by the rule for external donors from both draws, and
+by Rubin's from the first. Truth is the mean over ten samples of a million rows. Sampling variances within an implicate
+are those of a simple random sample: s²/n, Woodruff's interval for the median, p(1 − p)/n, and the sandwich for the
+slope. A method that draws its parameters is not resampled; for the others the same is done with donors as they are
+("not resampled"), to show what is lost.
 
 Populations: `normal`, y = 1 + .8 x + .4 g + e on a number x and a class g; `wealth`, zero for a share that depends on x
 and g, else log-normal with a mean and a spread that depend on them. Results are appended to FOLDER/coverage.csv;
@@ -28,9 +29,10 @@ from joblib import Parallel, delayed
 from microimpute import Fusion, Survey, impute, pool
 from microimpute.methods.base import Method, method, methods
 
-RECEIVERS, M = 2000, (5, 20)
+RECEIVERS, M, DRAWS = 2000, (5, 20), 2
 FIGURES = ("mean", "median", "share", "slope")
-COLUMNS = ("population", "donors", "method", "resampled", "repetition", "m", "figure", "estimate", "low", "high")
+CELL = ("population", "donors", "method", "resampled", "repetition", "m", "rule", "figure")
+COLUMNS = (*CELL, "estimate", "low", "high")
 
 
 def population(name: str, rows: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -81,15 +83,17 @@ def repetition(name: str, donors: int, chosen: str, resampled: bool, number: int
     known = receiver[["x", "g"]]
     fusion = Fusion(Survey(donor), Survey(known), targets=["y"])
     used = method(chosen) if resampled else unresampled(chosen)
-    drawn = impute(fusion, method=used, m=max(M), seed=number, workers=1).numbers("y")
+    drawn = impute(fusion, method=used, m=max(M) * DRAWS, draws=DRAWS, seed=number, workers=1).numbers("y")
     each = [figures(known.assign(y=y)) for y in drawn]
-    q, u = (np.array(part) for part in zip(*each, strict=True))
+    q, u = (np.array(part).reshape(max(M), DRAWS, -1) for part in zip(*each, strict=True))
     rows: list[list[object]] = []
     for m in M:
-        got = pool(q[:m], u[:m], dfcom=RECEIVERS - 1, names=FIGURES)
-        for k, figure in enumerate(FIGURES):
-            numbers = [float(v[k]) for v in (got.estimate, got.low, got.high)]
-            rows.append([name, donors, chosen, resampled, number, m, figure, *numbers])
+        rules = {"rubin": (q[:m, 0], u[:m, 0]), "external donors": (q[:m], u[:m])}
+        for rule, given in rules.items():
+            got = pool(*given, dfcom=RECEIVERS - 1, names=FIGURES, rule=rule)
+            for k, figure in enumerate(FIGURES):
+                numbers = [float(f"{v[k]:.7g}") for v in (got.estimate, got.low, got.high)]
+                rows.append([name, donors, chosen, resampled, number, m, rule, figure, *numbers])
     return rows
 
 
@@ -99,7 +103,7 @@ def run(said: argparse.Namespace) -> None:
     if not file.exists():
         file.write_text(",".join(COLUMNS) + "\n")
     have = pd.read_csv(file)
-    done = set(map(tuple, have[list(COLUMNS[:5])].drop_duplicates().itertuples(index=False)))
+    done = set(map(tuple, have[list(CELL[:5])].drop_duplicates().itertuples(index=False)))
     names = said.methods or [n for n, cls in methods().items() if cls.valid and cls.proper and not cls.requires]
     for name in said.populations:
         for donors in said.donors:
@@ -120,15 +124,15 @@ def quiet(*cell: object) -> list[list[object]]:
 
 
 def table(files: list[Path]) -> None:
-    found = pd.concat([pd.read_csv(file) for file in files]).drop_duplicates(list(COLUMNS[:7]))
+    found = pd.concat([pd.read_csv(file) for file in files]).drop_duplicates(list(CELL))
     at = found["figure"].map(FIGURES.index).to_numpy()
     found["truth"] = [truth(n)[k] for n, k in zip(found["population"], at, strict=True)]
     found["covered"] = (found["low"] <= found["truth"]) & (found["truth"] <= found["high"])
     found["bias"] = 100 * (found["estimate"] / found["truth"] - 1)
     found["width"] = found["high"] - found["low"]
     found = found[~((found["population"] == "normal") & (found["figure"] == "share"))]
-    by = ["population", "donors", "m", "resampled"]
-    for (name, donors, m, resampled), own in found.groupby(by, sort=False):
+    by = ["population", "donors", "m", "resampled", "rule"]
+    for (name, donors, m, resampled, rule), own in found.groupby(by, sort=False):
         count = own["repetition"].nunique()
         error = 100 * np.sqrt(0.95 * 0.05 / count)
         print(f"\n### {name}, {donors:,} donors, m = {m}, {'as shipped' if resampled else 'donors not resampled'}\n")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from microimpute.errors import PoolingError
 from microimpute.pooling import Pooled, pool
+from microimpute.pooling.rules import find
 from microimpute.variance import Estimate, Replicates
 from microimpute.variance.statistics import takes_many
 
@@ -85,8 +86,42 @@ def each(
     return Estimates([estimate for estimate, _ in got], names, replicates)
 
 
-def pooled(results: list[Any] | Estimates, **options: Any) -> Pooled:
-    """Combine what `each` returned; options as of `microimpute.pool`."""
+def pooled(results: list[Any] | Estimates, *, draws: int = 1, rule: str | None = None, **options: Any) -> Pooled:
+    """Combine what `each` returned.
+
+    Parameters
+    ----------
+    results
+        One per implicate.
+    draws
+        Implicates per nest.
+    rule
+        None: "external donors" where implicates come in nests, else "rubin".
+    options
+        As `microimpute.pool` takes.
+
+    Raises
+    ------
+    PoolingError
+        If implicates come in nests and the rule takes each for learnt anew.
+    """
+    rule = rule or ("external donors" if draws > 1 else "rubin")
+    nested = find(rule).nested()
+    if draws > 1 and not nested:
+        raise PoolingError(
+            f"implicates come in nests of {draws} draws from one model; the rule {rule!r} takes each for learnt anew",
+            "Leave the rule out for 'external donors', or use 'nested'.",
+        )
+
+    def nests(values: Any) -> Any:
+        """Put implicates into nests: an array by its shape, results into lists."""
+        if not nested:
+            return values
+        if isinstance(values, np.ndarray):
+            return values.reshape(len(values) // draws, draws, *values.shape[1:])
+        return [values[start : start + draws] for start in range(0, len(values), draws)]
+
+    options["rule"] = rule
     if isinstance(results, Estimates):
         count = results.replicates.replicates.shape[1]
         said: dict[str, Any] = {"dfcom": count - 1, "names": results.names} | options
@@ -94,21 +129,24 @@ def pooled(results: list[Any] | Estimates, **options: Any) -> Pooled:
         q = np.stack([e.estimate for e in results]).reshape(shape)
         u = np.stack([e.covariance for e in results]).reshape(*shape, shape[1])
         source = f"{count} replicate weights ({results.replicates.rule})"
-        return _told(pool(q, u, **said), source)
+        return _told(pool(nests(q), nests(u), **said), source)
     if isinstance(results[0], tuple):
         estimates, variances = zip(*results, strict=True)
-        return _told(pool(list(estimates), list(variances), **options), "the variances that the analysis returned")
+        return _told(
+            pool(nests(list(estimates)), nests(list(variances)), **options), "the variances that the analysis returned"
+        )
     if not hasattr(results[0], "params"):
         raise PoolingError(
             f"the analysis returns {type(results[0]).__name__}, which has no sampling variance",
             "Return a fitted result, or (estimates, variances); or take a weight beside the frame, f(frame, weight), "
             "for a variance from replicate weights.",
         )
-    return _told(pool(results, **options), "the covariances of the fitted results")
+    return _told(pool(nests(results), **options), "the covariances of the fitted results")
 
 
 def _told(found: Pooled, source: str) -> Pooled:
-    how = f"Combined by the rule {found.rule!r} over {found.m} implicates; variance within them from {source}."
+    count = f"{found.m} nests of {found.draws}" if found.draws > 1 else str(found.m)
+    how = f"Combined by the rule {found.rule!r} over {count} implicates; variance within them from {source}."
     return replace(found, notes=(*found.notes, how))
 
 

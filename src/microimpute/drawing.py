@@ -44,6 +44,7 @@ def impute(
     kinds: Mapping[str, Kind | str] | None = None,
     method: str | Method = "forest",
     m: int = 5,
+    draws: int = 1,
     seed: int = 0,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -64,6 +65,10 @@ def impute(
         Name of a method, or one made with settings of its own.
     m
         Number of implicates.
+    draws
+        How many of them are drawn from each model learnt, m being a multiple. With two or more the implicates come in
+        nests, implicates 1 to `draws` the first, and `Imputations.pool` can tell what donors' sampling error does from
+        what chance does: its intervals are then as wide as they have to be, not wider.
     seed
         Same seed, same draws: whatever the workers, the order of the rows, or the chunks.
     workers
@@ -82,28 +87,30 @@ def impute(
 
     Notes
     -----
-    Implicate i is fitted to its own Bayesian bootstrap of the donor's households, or with a replicate weight of the
-    donor where it has those of a bootstrap, on the donor's own implicate i where it has several (a method that draws
-    its parameters from a posterior gets the donors as they are, see `Method.resampled`), so that the spread between
-    implicates carries the donor's sampling and imputation error (Rubin 1987, ch. 4; Schenker & Rubin 1986).
+    Implicate i (nest i, if `draws` is more than one) is fitted to its own Bayesian bootstrap of the donor's
+    households, or with a replicate weight of the donor where it has those of a bootstrap, on the donor's own
+    implicate i where it has several (a method that draws its parameters from a posterior gets the donors as they
+    are, see `Method.resampled`), so that the spread between implicates carries the donor's sampling and imputation
+    error (Rubin 1987, ch. 4; Schenker & Rubin 1986).
     """
     ready = _fusion(fusion, receiver, targets, predictors, weight, rules, kinds)
     chosen = method_named(method) if isinstance(method, str) else method
-    _check_settings(ready, chosen, m, seed, workers)
+    _check_settings(ready, chosen, m, draws, seed, workers)
     tell = progress or (lambda step, share: None)
     drawn = np.empty((m, len(ready.receivers), len(ready.targets)))
     learnt: list[dict[str, Any]] = []
     uses: list[dict[str, Any]] = []
     with Workers(workers) as pool:
         for i in range(1, m + 1):
-            tell(f"implicate {i} of {m}: learning", (i - 1) / m)
-            fitted = fit(ready, chosen, i, seed)
+            if (i - 1) % draws == 0:
+                tell(f"implicate {i} of {m}: learning", (i - 1) / m)
+                fitted = fit(ready, chosen, (i - 1) // draws + 1, seed)
             learnt.append(fitted.learnt())
             tell(f"implicate {i} of {m}: drawing", (i - 0.5) / m)
             use = draw_into(drawn[i - 1], fitted, ready.receivers, RowRandom(seed, i, ready.receiver_keys), pool)
             uses += [use] if use else []
     tell("drawn", 1.0)
-    return _collect(ready, chosen, drawn, seed, learnt=learnt, donor_use=uses)
+    return _collect(ready, chosen, drawn, seed, draws=draws, learnt=learnt, donor_use=uses)
 
 
 def _fusion(
@@ -132,8 +139,13 @@ def _fusion(
     return Fusion(donor, receiver, targets=targets, predictors=predictors, rules=given, kinds=kinds)
 
 
-def _check_settings(fusion: Fusion, method: Method, m: int, seed: int, workers: int | None) -> None:
+def _check_settings(fusion: Fusion, method: Method, m: int, draws: int, seed: int, workers: int | None) -> None:
     check_whole("m", m, 1)
+    check_whole("draws", draws, 1)
+    if m % draws:
+        raise MethodError(
+            f"m is {m}, no multiple of draws, {draws}", f"Give m={draws * max(2, round(m / draws))}, say."
+        )
     check_whole("seed", seed, 0)
     check_whole("workers", 1 if workers is None else workers, 1)
     if not method.valid:

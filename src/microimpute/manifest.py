@@ -74,6 +74,7 @@ def describe_run(
     method: Method,
     *,
     m: int,
+    draws: int = 1,
     seed: int,
     broken: Mapping[str, int],
     resampling: str,
@@ -82,9 +83,9 @@ def describe_run(
 ) -> dict[str, Any]:
     """Say in plain values what was done: the part of a manifest that does not speak of files.
 
-    `resampling` says how implicates' donors differ, `learnt` is what each implicate's fit has to say (see
-    `Method.learnt`), `donor_use` how often each implicate's draws use donors, where rows come from one donor each; both
-    are left out if that is nothing.
+    `draws` is how many of the m implicates each model learnt gives, `resampling` says how implicates' donors
+    differ, `learnt` is what each implicate's fit has to say (see `Method.learnt`), `donor_use` how often each
+    implicate's draws use donors, where rows come from one donor each; both are left out if that is nothing.
     """
     told = {"donor_use": [dict(use) for use in donor_use]} if donor_use else {}
     return told | {
@@ -96,6 +97,7 @@ def describe_run(
         }
         | ({"learnt": [dict(said) for said in learnt]} if any(learnt) else {}),
         "m": m,
+        "draws": draws,
         "seed": seed,
         "donor": describe_survey(fusion.donor),
         "receiver": describe_survey(fusion.receiver),

@@ -68,6 +68,7 @@ class ImputePart:
     settings: Mapping[str, Any] = field(default_factory=dict)
     m: int = 5
     seed: int = 0
+    draws: int = 1
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,7 @@ _TYPES: dict[str, type] = {
     "headline": str,
     "dollars": int,
     "m": int,
+    "draws": int,
     "seed": int,
 }
 _LISTS = ("targets", "predictors", "rules", "by")

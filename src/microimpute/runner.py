@@ -104,6 +104,7 @@ def run(
         fusion,
         method=chosen,
         m=known.impute.m,
+        draws=known.impute.draws,
         seed=known.impute.seed,
         workers=workers,
         progress=lambda step, share: tell(step, 0.15 + 0.5 * share),

@@ -19,7 +19,7 @@ from microimpute.pooling import (
     pooled_r2,
 )
 
-FLAT = [r for r in RULES if r != "nested"]
+FLAT = [name for name, rule in RULES.items() if not rule.nested()]
 
 
 @st.composite

@@ -162,6 +162,11 @@ def export(imputations: Imputations, path: str | Path, format_name: str) -> tupl
         storage.refuse_occupied(target)
     content = Content(imputations)
     names, notes = fit(chosen.columns(content), imputations.columns, chosen.naming, chosen.program)
+    if (draws := imputations.draws) > 1:
+        notes.append(
+            f"Implicates come in nests of {draws} draws from one model: combine them by the rule 'external donors' "
+            "(Imputations.pool does), or give another program one implicate of each nest."
+        )
     place = storage.new_files if chosen.suffix else storage.new_directory
     with place(target) as scratch:
         inner = scratch / target.name if chosen.suffix else scratch

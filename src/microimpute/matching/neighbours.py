@@ -18,7 +18,7 @@ import numpy.typing as npt
 from microimpute.errors import MethodError, closest
 from microimpute.kinds import Table, Variable
 
-__all__ = ["Donors", "cells", "neighbour_count", "positions"]
+__all__ = ["FIFTIETH", "Donors", "cells", "neighbour_count", "positions"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -32,8 +32,8 @@ MANY = 8.0
 SHIFT, SPARE = 1e-6, 8
 #: Rows whose neighbours are held at a time where only their donors' use is asked.
 ROWS = 4_000
-#: Setting for as many neighbours as the square root of the number of donors.
-ROOT = "root"
+#: Settings for as many neighbours as the square root of the number of donors, and for a fiftieth of them within bounds.
+ROOT, FIFTIETH = "root", "fiftieth"
 #: Most entries of a block of distances that is held at a time.
 ENTRIES = 1_000_000
 
@@ -41,9 +41,10 @@ ENTRIES = 1_000_000
 def neighbour_count(method: str, value: object) -> int | float | str:
     """Return a setting that says how many neighbours to draw among.
 
-    As in StatMatch's ``RANDwNND.hotdeck``: a number (its ``cut.don="exact"``; 1 with all that tie is its
-    ``"min"``), a share of the donors below 1 (``"span"``), or ``"root"``, the square root of their number
-    (``"rot"``).
+    ``"fiftieth"`` is a fiftieth of the donors, at least 5 and at most 60: with few donors sixty of them are no
+    neighbours, and draws among them flatten slopes. Else as in StatMatch's ``RANDwNND.hotdeck``: a number (its
+    ``cut.don="exact"``; 1 with all that tie is its ``"min"``), a share of the donors below 1 (``"span"``), or
+    ``"root"``, the square root of their number (``"rot"``).
 
     Raises
     ------
@@ -51,15 +52,17 @@ def neighbour_count(method: str, value: object) -> int | float | str:
         If it is something else.
     """
     whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    if whole or (isinstance(value, float) and 0 < value < 1) or value == ROOT:
+    if whole or (isinstance(value, float) and 0 < value < 1) or value in (ROOT, FIFTIETH):
         return value  # type: ignore[return-value]
-    remedy = f"Give a whole number of at least 1, a share below 1, or {ROOT!r}."
+    remedy = f"Give a whole number of at least 1, a share below 1, {ROOT!r} or {FIFTIETH!r}."
     raise MethodError(f"{method}'s neighbours is {value!r}", remedy)
 
 
 def _how_many(setting: int | float | str, donors: int) -> int:
     if setting == ROOT:
         return math.ceil(math.sqrt(donors))
+    if setting == FIFTIETH:
+        return min(60, max(5, math.ceil(donors / 50)))
     return math.ceil(setting * donors) if isinstance(setting, float) else int(setting)
 
 

@@ -12,7 +12,7 @@ from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table
 from microimpute.matching.distances import Distance, Space
-from microimpute.matching.neighbours import Donors, cells, neighbour_count, positions
+from microimpute.matching.neighbours import FIFTIETH, Donors, cells, neighbour_count, positions
 from microimpute.methods.base import DonorMethod, FloatArray, IntArray
 
 __all__ = ["Nearest"]
@@ -39,9 +39,9 @@ class Nearest(DonorMethod):
     distance
         One of the five.
     neighbours
-        Donors of the receiver's class to draw among: a number, a share of them, or ``"root"`` for the square root
-        of their number. 1 draws among the donors at the least distance, which follows from the data wherever no
-        two donors tie.
+        Donors of the receiver's class to draw among: a number, a share of them, ``"root"`` for the square root of
+        their number, or ``"fiftieth"`` for a fiftieth of them, at least 5 and at most 60. 1 draws among the donors at
+        the least distance, which follows from the data wherever no two donors tie.
     radius
         Draw among all donors within this distance instead; where there is none, take the nearest.
     importance
@@ -70,7 +70,7 @@ class Nearest(DonorMethod):
     def __init__(
         self,
         distance: str = "gower",
-        neighbours: int | float | str = 60,
+        neighbours: int | float | str = FIFTIETH,
         radius: float | None = None,
         importance: str | Mapping[str, float] = "learnt",
         classes: Sequence[str] = (),

@@ -15,7 +15,7 @@ from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table, Variable
 from microimpute.matching.coordinates import Coordinates, times
-from microimpute.matching.neighbours import Donors, cells, neighbour_count, positions
+from microimpute.matching.neighbours import FIFTIETH, Donors, cells, neighbour_count, positions
 from microimpute.methods.base import DonorMethod, FloatArray, IntArray
 
 __all__ = ["PMM"]
@@ -44,8 +44,8 @@ class PMM(DonorMethod):
     Parameters
     ----------
     neighbours
-        Donors to draw among, in proportion to weight: a number, a share of the donors, or ``"root"`` for the
-        square root of their number.
+        Donors to draw among, in proportion to weight: a number, a share of the donors, ``"root"`` for the
+        square root of their number, or ``"fiftieth"`` for a fiftieth of them, at least 5 and at most 60.
     univariate
         Match target by target, each given the predictors and the targets before it, as in chained equations.
         Edit rules still hold: a target that requires another comes after it and is drawn only where that is
@@ -67,7 +67,7 @@ class PMM(DonorMethod):
     cost = 0.03
 
     def __init__(
-        self, neighbours: int | float | str = 60, univariate: bool = False, classes: Sequence[str] = ()
+        self, neighbours: int | float | str = FIFTIETH, univariate: bool = False, classes: Sequence[str] = ()
     ) -> None:
         self.neighbours = neighbour_count("pmm", neighbours)
         if not isinstance(univariate, bool):

@@ -41,7 +41,7 @@ def pool(
     ----------
     Q
         Estimates, shape (m, k) or (m,); or a list of m fitted results with `params` and `cov_params()`, `cov` or
-        `bse`. Under "nested" shape (M, N, k) or (M, N), or a list of M lists of N results.
+        `bse`. Under "nested" and "external donors" shape (M, N, k) or (M, N), or a list of M lists of N results.
     U
         Variances of Q's shape, or covariances with one more axis of k. Under "scf" implicate 1's alone will do:
         shape (1, k) or (1, k, k).
@@ -49,8 +49,8 @@ def pool(
         Degrees of freedom of the analysis on complete data: a number or shape (k,). None: results' smallest
         `df_resid`; infinity for arrays.
     rule
-        "rubin", "scf", "nested", "partially synthetic", "fully synthetic", "synthpop observed", "synthpop simple",
-        "synthpop proper" or "synthpop incomplete".
+        "rubin", "scf", "nested", "external donors", "partially synthetic", "fully synthetic", "synthpop observed",
+        "synthpop simple", "synthpop proper" or "synthpop incomplete".
     names
         Of the k parameters, where Q has none of its own.
     level
@@ -100,8 +100,10 @@ def combine(x: Parts, rule: Rule, level: float, size_ratio: float) -> Pooled:
     moments = Moments(m, draws, variances.mean((0, 1)), first, b, w, x.dfcom)
     shares = rule.shares(m, draws, size_ratio)
     t = shares.total(moments.ubar, first, b, w)
-    fallback = t <= 0 if shares.ubar < 0 else np.zeros(len(t), dtype=bool)
-    t = np.where(fallback, moments.ubar * size_ratio, t)
+    fallback = np.zeros(len(t), dtype=bool)
+    if rule.fallback is not None:
+        fallback = t <= 0
+        t = np.where(fallback, rule.fallback(moments, size_ratio), t)
     estimate, df = x.q.mean((0, 1)), rule.df(moments, t)
     within = first if rule.needs_only_first() else moments.ubar
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -133,7 +135,7 @@ def combine(x: Parts, rule: Rule, level: float, size_ratio: float) -> Pooled:
         size_ratio=size_ratio,
         fallback=fallback,
         absent=x.absent,
-        extras=_nested_shares(moments, t) if rule.nested() else {},
+        extras=_nested_extras(rule, moments, t),
         notes=_notes(x, rule, fallback),
         parts=x,
     )
@@ -148,7 +150,10 @@ def _enough(x: Parts, rule: Rule) -> None:
             "Impute at least twice; standard errors from one implicate would be too small.",
         )
     if rule.nested() and draws == 1:
-        raise PoolingError("there is one draw per nest, so no variance within nests", "Use the rule 'rubin'.")
+        raise PoolingError(
+            "there is one draw per nest, so no variance within nests",
+            "Use the rule 'rubin', or impute with draws=2.",
+        )
 
 
 def _missing(
@@ -163,6 +168,12 @@ def _missing(
             return r, unknown, unknown
         share = np.where(np.isinf(r), 1.0, r / (1 + r))
         return r, share, share + 2 / (df + 3) * (1 - share)
+
+
+def _nested_extras(rule: Rule, x: Moments, t: FloatArray) -> dict[str, FloatArray]:
+    if not rule.nested():
+        return {}
+    return _nested_shares(x, t) if rule.missing else {"w": x.w}
 
 
 def _nested_shares(x: Moments, t: FloatArray) -> dict[str, FloatArray]:
@@ -197,10 +208,7 @@ def _notes(x: Parts, rule: Rule, fallback: BoolArray) -> tuple[str, ...]:
         notes.append("One implicate: no variance between implicates is known.")
     if fallback.any():
         which = ", ".join(n for n, f in zip(x.names, fallback, strict=True) if f)
-        notes.append(
-            f"(1 + 1/m)B − Ū is not positive for {which}: Ū·n_syn/n stands instead (Reiter 2002), df = m − 1. "
-            "More synthetic data sets would help."
-        )
+        notes.append(rule.said.format(names=which))
     if rule.name == "synthpop observed":
         notes.append("Inference is to what the observed data would give, not to the population.")
     return tuple(notes)

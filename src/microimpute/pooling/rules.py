@@ -77,6 +77,11 @@ class Rule:
         (moments, T) → degrees of freedom, shape (k,).
     missing
         Whether the rule is about missing data, so that λ and the fraction of missing information mean something.
+    fallback
+        (moments, synthetic rows over observed rows) → what stands for a T that is not positive; None where T is always
+        positive.
+    said
+        What a reader is told where the fallback stands.
     """
 
     name: str
@@ -85,6 +90,8 @@ class Rule:
     shares: Callable[[int, int, float], Shares]
     df: Callable[[Moments, FloatArray], FloatArray]
     missing: bool = False
+    fallback: Callable[[Moments, float], FloatArray] | None = None
+    said: str = ""
 
     def needs_between(self) -> bool:
         """Return whether T holds the variance between implicates."""
@@ -133,6 +140,15 @@ def _nested_df(x: Moments, t: FloatArray) -> FloatArray:
         return barnard_rubin(old, between + within, x.dfcom)
 
 
+def _external_df(x: Moments, t: FloatArray) -> FloatArray:
+    raw = x.ubar - (1 + 1 / x.draws) * x.w + (1 + 1 / x.m) * x.b
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between, within = (1 + 1 / x.m) * x.b / t, (1 + 1 / x.draws) * x.w / t
+        old = 1 / (between**2 / (x.m - 1) + within**2 / (x.m * (x.draws - 1)))
+        share = np.clip(1 - x.ubar / t, 0, 1)  # where T < Ū the donors tell more than the receivers would: all is known
+        return np.where(raw > 0, barnard_rubin(old, share, x.dfcom), x.m - 1)
+
+
 def _partial_df(x: Moments, t: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(x.b > 0, (x.m - 1) * (1 + x.m * x.ubar / x.b) ** 2, np.inf))
@@ -177,6 +193,17 @@ RULES = {
             missing=True,
         ),
         Rule(
+            "external donors",
+            "T = Ū − W + (1 + 1/M)B − W/N; 1/df = ((1 + 1/M)B/T)²/(M − 1) + ((1 + 1/N)W/T)²/(M(N − 1)), "
+            "with ν_obs as in Barnard & Rubin; where T ≤ 0, T = (1 + 1/M)B and df = M − 1",
+            "Reiter (2008), Biometrika 95, 933–946",
+            lambda m, n, ratio: Shares(ubar=1, b=1 + 1 / m, w=-(1 + 1 / n)),
+            _external_df,
+            fallback=lambda x, ratio: (1 + 1 / x.m) * x.b,
+            said="Ū − W + (1 + 1/M)B − W/N is not positive for {names}: (1 + 1/M)B stands instead (Reiter 2008), "
+            "df = M − 1. More implicates would help.",
+        ),
+        Rule(
             "partially synthetic",
             "T = Ū + B/m; df = (m − 1)(1 + mŪ/B)²",
             "Reiter (2003)",
@@ -189,6 +216,9 @@ RULES = {
             "Raghunathan, Reiter & Rubin (2003); where T ≤ 0 Reiter (2002)",
             lambda m, n, ratio: Shares(ubar=-1, b=1 + 1 / m),
             _full_df,
+            fallback=lambda x, ratio: x.ubar * ratio,
+            said="(1 + 1/m)B − Ū is not positive for {names}: Ū·n_syn/n stands instead (Reiter 2002), df = m − 1. "
+            "More synthetic data sets would help.",
         ),
         Rule(
             "synthpop observed",

@@ -51,7 +51,7 @@ class Pooled:
         Parameter that was left out → numbers of the implicates that lack it.
     extras
         More columns, of the rule nested: `w`, `lambda_between`, `lambda_within` (over T: shares of the parts of T),
-        and the same three for infinitely many draws (`*_limit`).
+        and the same three for infinitely many draws (`*_limit`); of the rule external donors: `w`.
     notes
         What a reader must know.
     parts

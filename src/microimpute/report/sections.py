@@ -85,7 +85,7 @@ def story(imputations: Imputations, fusion: Fusion) -> list[str]:
         told.append("Each variable is drawn on its own: relations between variables are not kept.")
     if known is not None and not known.uses_predictors:
         told.append("This method does not look at the predictors: it is a yardstick, not one to use.")
-    told.append(_resampling(fusion, imputations.m, bool(made["proper"]), str(imputations.manifest["resampling"])))
+    told.append(_resampling(fusion, imputations, bool(made["proper"])))
     if derived:
         told.append(
             f"{count(derived)} {_plural(derived, 'total')} ({', '.join(fusion.derived)}) "
@@ -99,7 +99,8 @@ def story(imputations: Imputations, fusion: Fusion) -> list[str]:
     return told
 
 
-def _resampling(fusion: Fusion, m: int, proper: bool, how: str) -> str:
+def _resampling(fusion: Fusion, imputations: Imputations, proper: bool) -> str:
+    how, m, draws = str(imputations.manifest["resampling"]), imputations.m, imputations.draws
     own = len(fusion.implicates)
     turn = f", taking the donor's own {own} implicates in turn" if own > 1 else ""
     from_ = {
@@ -107,7 +108,8 @@ def _resampling(fusion: Fusion, m: int, proper: bool, how: str) -> str:
         "replicate weights": "was fitted with a replicate weight of the donor's own",
         "Bayesian bootstrap": "was fitted to its own Bayesian bootstrap of the donor's households",
     }
-    text = f"Each implicate {from_[how]}{turn}"
+    each = f"Each {draws} implicates in turn come from one model, which" if draws > 1 else "Each implicate"
+    text = f"{each} {from_[how]}{turn}"
     if m == 1:
         return f"{text}; with one implicate only, the uncertainty of the imputation can't be seen."
     if not proper:
