@@ -132,7 +132,7 @@ def table(files: list[Path]) -> None:
     found["width"] = found["high"] - found["low"]
     found = found[~((found["population"] == "normal") & (found["figure"] == "share"))]
     by = ["population", "donors", "m", "resampled", "rule"]
-    for (name, donors, m, resampled, rule), own in found.groupby(by, sort=False):
+    for (name, donors, m, resampled, _), own in found.groupby(by, sort=False):
         count = own["repetition"].nunique()
         error = 100 * np.sqrt(0.95 * 0.05 / count)
         print(f"\n### {name}, {donors:,} donors, m = {m}, {'as shipped' if resampled else 'donors not resampled'}\n")

@@ -1,36 +1,23 @@
-"""impute, the main verb: resample the donors, fit, draw, implicate by implicate."""
+"""impute, the main verb: what was asked is checked, then drawn implicate by implicate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import narwhals as nw
 import numpy as np
-import numpy.typing as npt
 
-from microimpute import manifest as manifest_file
-from microimpute import rules as edit_rules
 from microimpute.errors import FusionError, MethodError
-from microimpute.frames import Series, make_series
 from microimpute.fusion import Fusion
+from microimpute.implicates import Progress, collect, draw_all
 from microimpute.imputations import Imputations
-from microimpute.keyed import RowRandom, generator
-from microimpute.kinds import Kind, Table, decode
-from microimpute.methods.base import DonorMethod, Method
+from microimpute.kinds import Kind
+from microimpute.methods.base import Method
 from microimpute.methods.base import method as method_named
-from microimpute.resampling import how, resampled
 from microimpute.rules import Rule
 from microimpute.survey import Survey
 
-__all__ = ["Progress", "Workers", "check_whole", "draw_into", "impute"]
-
-FloatArray = npt.NDArray[np.float64]
-Progress = Callable[[str, float], None]
-
-#: Receiver rows drawn at a time; results do not depend on it.
-CHUNK = 20_000
+__all__ = ["check_method", "check_settings", "check_whole", "impute"]
 
 
 def impute(
@@ -95,22 +82,10 @@ def impute(
     """
     ready = _fusion(fusion, receiver, targets, predictors, weight, rules, kinds)
     chosen = method_named(method) if isinstance(method, str) else method
-    _check_settings(ready, chosen, m, draws, seed, workers)
-    tell = progress or (lambda step, share: None)
-    drawn = np.empty((m, len(ready.receivers), len(ready.targets)))
-    learnt: list[dict[str, Any]] = []
-    uses: list[dict[str, Any]] = []
-    with Workers(workers) as pool:
-        for i in range(1, m + 1):
-            if (i - 1) % draws == 0:
-                tell(f"implicate {i} of {m}: learning", (i - 1) / m)
-                fitted = fit(ready, chosen, (i - 1) // draws + 1, seed)
-            learnt.append(fitted.learnt())
-            tell(f"implicate {i} of {m}: drawing", (i - 0.5) / m)
-            use = draw_into(drawn[i - 1], fitted, ready.receivers, RowRandom(seed, i, ready.receiver_keys), pool)
-            uses += [use] if use else []
-    tell("drawn", 1.0)
-    return _collect(ready, chosen, drawn, seed, draws=draws, learnt=learnt, donor_use=uses)
+    check_settings(m, draws, seed, workers)
+    check_method(ready, chosen)
+    drawn = draw_all(lambda implicate: ready, chosen, m=m, draws=draws, seed=seed, workers=workers, progress=progress)
+    return collect(ready, chosen, drawn)
 
 
 def _fusion(
@@ -139,7 +114,13 @@ def _fusion(
     return Fusion(donor, receiver, targets=targets, predictors=predictors, rules=given, kinds=kinds)
 
 
-def _check_settings(fusion: Fusion, method: Method, m: int, draws: int, seed: int, workers: int | None) -> None:
+def check_settings(m: int, draws: int, seed: int, workers: int | None) -> None:
+    """Refuse numbers that can't be; names the setting.
+
+    Raises
+    ------
+    MethodError
+    """
     check_whole("m", m, 1)
     check_whole("draws", draws, 1)
     if m % draws:
@@ -148,6 +129,16 @@ def _check_settings(fusion: Fusion, method: Method, m: int, draws: int, seed: in
         )
     check_whole("seed", seed, 0)
     check_whole("workers", 1 if workers is None else workers, 1)
+
+
+def check_method(fusion: Fusion, method: Method) -> None:
+    """Refuse a method that does not draw, or can't draw a target of this kind.
+
+    Raises
+    ------
+    MethodError
+        Names method and target.
+    """
     if not method.valid:
         raise MethodError(
             f"a {method.name} is no draw: files of them have too little spread, too few zeros and no uncertainty",
@@ -169,98 +160,3 @@ def check_whole(name: str, value: object, least: int) -> None:
     """
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise MethodError(f"{name} is {value!r}", f"Give a whole number of at least {least}.")
-
-
-class Workers(ThreadPoolExecutor):
-    """Threads for drawing; inside, BLAS keeps to one thread so that the last bits repeat."""
-
-    def __init__(self, workers: int | None) -> None:
-        from joblib import cpu_count, parallel_config
-        from threadpoolctl import threadpool_limits
-
-        count = workers or cpu_count()
-        super().__init__(max_workers=count)
-        self._limits = threadpool_limits(1)
-        self._config = parallel_config(backend="threading", n_jobs=count)
-
-    def __enter__(self) -> Workers:
-        self._config.__enter__()
-        super().__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
-        self._config.__exit__(*error)
-        self._limits.restore_original_limits()
-
-
-def fit(fusion: Fusion, method: Method, implicate: int, seed: int) -> Method:
-    """Fit a fresh copy of a method to one implicate's resample of the donors, or to them as they are."""
-    training = fusion.training(implicate)
-    if method.resampled:
-        training = resampled(training, seed, implicate)
-    return method.fresh().fit(training.X, training.Y, training.weight, generator(seed, implicate, "fit"))
-
-
-def draw_into(out: FloatArray, fitted: Method, X: Table, rng: RowRandom, pool: ThreadPoolExecutor) -> dict[str, Any]:
-    """Draw for all rows, chunk by chunk or all at once, into an array of shape (rows, targets).
-
-    Returns
-    -------
-    dict
-        How often donors are used, see `_donor_use`; empty where rows do not come from one donor each.
-    """
-    size = CHUNK if fitted.rowwise else max(1, len(X))
-
-    def one(start: int) -> tuple[npt.NDArray[np.int64], int] | None:
-        rows = slice(start, start + size)
-        if not (isinstance(fitted, DonorMethod) and fitted.whole):
-            out[rows] = fitted.draw(X.take(rows), rng.take(rows))
-            return None
-        donor, fell_back = fitted.choose(X.take(rows), rng.take(rows))
-        out[rows] = fitted.bundles[donor]
-        return np.bincount(donor, minlength=len(fitted.bundles)), int(fell_back.sum())
-
-    parts = [part for part in pool.map(one, range(0, len(X), size)) if part is not None]
-    return _donor_use(sum(uses for uses, _ in parts), sum(count for _, count in parts)) if parts else {}
-
-
-def _donor_use(uses: Any, fell_back: int) -> dict[str, Any]:
-    """Sum up how often each donor is used, shape (donors,).
-
-    Returns
-    -------
-    dict
-        ``rows`` drawn for, ``donors`` there are, donors ``used`` at all, uses of the ``most_used`` one, and the
-        ``effective`` number of donors, (Σu)² / Σu²: as many, used equally, would carry as much (Kish 1965); and
-        the rows that ``fell_back`` on donors from outside their donor class.
-    """
-    total = int(uses.sum())
-    return {
-        "rows": total,
-        "donors": len(uses),
-        "used": int((uses > 0).sum()),
-        "most_used": int(uses.max()),
-        "effective": round(total**2 / float(np.sum(uses.astype(np.float64) ** 2)), 1),
-        "fell_back": fell_back,
-    }
-
-
-def _collect(fusion: Fusion, method: Method, drawn: FloatArray, seed: int, **said: Any) -> Imputations:
-    backend = fusion.receiver.frame.implementation
-    amounts = [t for t in fusion.targets if not fusion.variables[t].kind.is_class]
-    values: dict[str, list[Series]] = {c: [] for c in (*fusion.targets, *fusion.derived)}
-    broken = dict.fromkeys(map(str, fusion.rules), 0)
-    for block in drawn:
-        columns = dict(zip(fusion.targets, block.T, strict=True))
-        totals = edit_rules.derive(fusion.identities, {t: columns[t] for t in amounts})
-        for rule in fusion.rules:
-            broken[str(rule)] += int(rule.broken({**columns, **totals}).sum())
-        for target in fusion.targets:
-            values[target].append(decode(columns[target], fusion.variables[target], backend))
-        for total, amount in totals.items():
-            values[total].append(make_series(total, amount, nw.Float64, backend))
-    manifest = manifest_file.describe_run(
-        fusion, method, m=len(drawn), seed=seed, broken=broken, resampling=how(fusion, method), **said
-    )
-    return Imputations(fusion.receiver, tuple(values), {c: tuple(s) for c, s in values.items()}, manifest)

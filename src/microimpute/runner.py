@@ -12,9 +12,10 @@ from microimpute import manifest, storage
 from microimpute import rules as edit_rules
 from microimpute.crosswalks.base import crosswalk as crosswalk_named
 from microimpute.data import bundled
-from microimpute.drawing import Progress, impute
+from microimpute.drawing import impute
 from microimpute.errors import OutputError, RecipeError, closest
 from microimpute.fusion import Fusion
+from microimpute.implicates import Progress
 from microimpute.imputations import Imputations
 from microimpute.methods.base import method as method_named
 from microimpute.recipe import Recipe, SurveyPart

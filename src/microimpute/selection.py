@@ -73,7 +73,7 @@ class Donors:
         return type(self)(self.X.take(rows), self.Y.take(rows), self.weight[rows], self.households[rows])
 
     def resampled(self, rng: np.random.Generator) -> Self:
-        """Reweight by a Bayesian bootstrap of households, as `microimpute.drawing.resample` does for implicates."""
+        """Reweight by a Bayesian bootstrap of households, as `microimpute.resampling.resample` does for implicates."""
         names, place = np.unique(self.households, return_inverse=True)
         again = self.weight * rng.standard_exponential(len(names))[place]
         return replace(self, weight=again * (len(again) / again.sum()))

@@ -3,7 +3,7 @@ import pytest
 
 from microimpute.benchmark.cell import oracle, question, score_all
 from microimpute.benchmark.scores import Scores
-from microimpute.drawing import fit
+from microimpute.implicates import fit
 from microimpute.keyed import RowRandom
 from microimpute.methods.base import method
 from microimpute.metrics.base import metrics

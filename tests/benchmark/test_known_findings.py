@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import wasserstein_distance
 
 from microimpute.benchmark.cell import question
-from microimpute.drawing import fit
+from microimpute.implicates import fit
 from microimpute.keyed import RowRandom
 from microimpute.methods.base import method
 from microimpute.metrics.base import metric

@@ -16,9 +16,9 @@ from microimpute.benchmark.across import margins
 from microimpute.benchmark.gates import gates
 from microimpute.benchmark.own_task import find_task
 from microimpute.benchmark.suite import NULL, ORACLE, Cell
-from microimpute.drawing import fit
 from microimpute.errors import MethodError, MicroImputeError
 from microimpute.fusion import Fusion
+from microimpute.implicates import fit
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table
 from microimpute.methods.base import method

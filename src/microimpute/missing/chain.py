@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.drawing import draw_into
 from microimpute.errors import MethodError, SurveyError
+from microimpute.implicates import draw_into
 from microimpute.keyed import Keys, RowRandom, generator
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.missing.columns import as_held

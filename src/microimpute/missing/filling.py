@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from microimpute import manifest as manifest_file
 from microimpute.checks import Note
-from microimpute.drawing import Progress, Workers, check_whole
+from microimpute.drawing import check_whole
 from microimpute.errors import SurveyError
 from microimpute.frames import Frame, Series, aligned, make_series
+from microimpute.implicates import Progress, Workers
 from microimpute.imputations import Imputations
 from microimpute.kinds import Kind, Variable
 from microimpute.methods.base import Method
