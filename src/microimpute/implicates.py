@@ -21,13 +21,19 @@ from microimpute.kinds import Table, decode
 from microimpute.methods.base import DonorMethod, Method
 from microimpute.resampling import how, resampled
 
-__all__ = ["Drawn", "Progress", "Workers", "collect", "draw_all", "draw_into", "fit"]
+__all__ = ["After", "Again", "Drawn", "Progress", "Workers", "collect", "draw_all", "draw_into", "fit"]
 
 FloatArray = npt.NDArray[np.float64]
 Progress = Callable[[str, float], None]
 
 #: Receiver rows drawn at a time; results do not depend on it.
 CHUNK = 20_000
+
+
+#: (rows, attempt) → new draws for these rows, shape (len(rows), targets).
+Again = Callable[[npt.NDArray[np.int64], int], FloatArray]
+#: (implicate, its draws, a function that draws rows again); changes the draws in place.
+After = Callable[[int, FloatArray, Again], None]
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ def draw_all(
     seed: int = 0,
     workers: int | None = None,
     progress: Progress | None = None,
+    after: After | None = None,
 ) -> Drawn:
     """Draw all implicates.
 
@@ -72,6 +79,9 @@ def draw_all(
         implicate to implicate, having been imputed themselves.
     method, m, draws, seed, workers, progress
         As in `impute`, checked.
+    after
+        Called with each implicate's number and draws, shape (receivers, targets), to change them in place, and with a
+        function that draws rows again: (rows, attempt 1, 2, …) → shape (len(rows), targets).
     """
     tell = progress or (lambda step, share: None)
     first = fusion_of(1)
@@ -88,6 +98,8 @@ def draw_all(
             tell(f"implicate {i} of {m}: drawing", (i - 0.5) / m)
             use = draw_into(drawn[i - 1], fitted, ready.receivers, RowRandom(seed, i, ready.receiver_keys), pool)
             uses += [use] if use else []
+            if after is not None:
+                after(i, drawn[i - 1], _again(fitted, ready, i, seed, pool))
     tell("drawn", 1.0)
     return Drawn(drawn, seed, draws, learnt, uses)
 
@@ -113,6 +125,17 @@ class Workers(ThreadPoolExecutor):
         super().__exit__(*error)
         self._config.__exit__(*error)
         self._limits.restore_original_limits()
+
+
+def _again(fitted: Method, fusion: Fusion, implicate: int, seed: int, pool: ThreadPoolExecutor) -> Again:
+    def redraw(rows: npt.NDArray[np.int64], attempt: int) -> FloatArray:
+        other = int(generator(seed, attempt, "drawn again").integers(2**62))
+        out = np.empty((len(rows), len(fusion.targets)))
+        rng = RowRandom(other, implicate, fusion.receiver_keys[rows])
+        draw_into(out, fitted, fusion.receivers.take(rows), rng, pool)
+        return out
+
+    return redraw
 
 
 def fit(fusion: Fusion, method: Method, implicate: int, seed: int) -> Method:

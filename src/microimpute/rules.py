@@ -1,10 +1,11 @@
 """Edit rules and accounting identities, declared in one place.
 
-Three forms, as objects or as text::
+Four forms, as objects or as text::
 
     NETWORTH = ASSET - DEBT                 an identity: the total is derived, never drawn
     NH_MORT requires HOUSES or ORESRE       an edit: non-zero only if one of the others is
     HOUSES >= 0                             a bound
+    SPENDING <= 2 INCOME + NETWORTH         a bound by other columns
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from microimpute.errors import FusionError
 
 __all__ = [
+    "AtMost",
     "Identity",
     "NonNegative",
     "Requires",
@@ -130,7 +132,41 @@ class NonNegative(Rule):
         return f"{self.column} >= 0"
 
 
+@dataclass(frozen=True)
+class AtMost(Rule):
+    """A column that is at most a sum of multiples of others.
+
+    Attributes
+    ----------
+    column
+        What is bounded.
+    terms
+        Column → factor.
+    """
+
+    column: str
+    terms: Mapping[str, float]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column and what bounds it."""
+        return (self.column, *self.terms)
+
+    def bound(self, columns: Columns) -> FloatArray:
+        """Return the most that is allowed, shape (rows,)."""
+        return np.asarray(sum(factor * columns[name] for name, factor in self.terms.items()), dtype=np.float64)
+
+    def broken(self, columns: Columns) -> npt.NDArray[np.bool_]:
+        """Rows above their bound by more than `TOLERANCE`."""
+        return np.asarray(columns[self.column] > self.bound(columns) + TOLERANCE)
+
+    def __str__(self) -> str:
+        terms = [f"{'-' if f < 0 else '+'} {'' if abs(f) == 1 else f'{abs(f):g} '}{n}" for n, f in self.terms.items()]
+        return f"{self.column} <= {' '.join(terms).removeprefix('+ ')}"
+
+
 _NAME = r"[^\s+=<>-]+"
+_TERM = rf"(?:\d+(?:\.\d+)?\s+)?{_NAME}"
 
 
 def parse(text: str) -> Rule:
@@ -139,7 +175,7 @@ def parse(text: str) -> Rule:
     Raises
     ------
     FusionError
-        If it has none of the three forms.
+        If it has none of the four forms.
     """
     if match := re.fullmatch(rf"\s*({_NAME})\s*>=\s*0\s*", text):
         return NonNegative(match[1])
@@ -150,7 +186,15 @@ def parse(text: str) -> Rule:
         if len({name for _, name in terms}) < len(terms):
             raise FusionError(f"rule {text!r} names a part twice", "Name each part once.")
         return Identity(match[1], {name: -1 if sign == "-" else 1 for sign, name in terms})
-    raise FusionError(f"rule {text!r} is not understood", "Write 'A = B + C - D', 'A requires B or C', or 'A >= 0'.")
+    if match := re.fullmatch(rf"\s*({_NAME})\s*<=\s*((?:[+-]\s*)?{_TERM}(?:\s*[+-]\s*{_TERM})*)\s*", text):
+        found = re.findall(rf"([+-]?)\s*(?:(\d+(?:\.\d+)?)\s+)?({_NAME})", match[2])
+        if len({name for _, _, name in found}) < len(found):
+            raise FusionError(f"rule {text!r} names a term twice", "Name each column once.")
+        return AtMost(match[1], {n: (-1.0 if sign == "-" else 1.0) * float(f or 1) for sign, f, n in found})
+    raise FusionError(
+        f"rule {text!r} is not understood",
+        "Write 'A = B + C - D', 'A requires B or C', 'A <= 2 B + C', or 'A >= 0'.",
+    )
 
 
 def parse_all(rules: Iterable[Rule | str]) -> tuple[Rule, ...]:

@@ -1,0 +1,209 @@
+"""fuse: several donors one after the other, each implicate carrying its own earlier draws forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from microimpute.drawing import check_method, check_settings
+from microimpute.errors import FusionError
+from microimpute.fusion import Fusion
+from microimpute.implicates import Drawn, Progress, collect, draw_all
+from microimpute.imputations import Imputations
+from microimpute.keyed import generator
+from microimpute.methods.base import Method
+from microimpute.methods.base import method as method_named
+from microimpute.stages.stage import Stage, check_order
+from microimpute.survey import Survey
+
+__all__ = ["Fused", "StageDrawn", "fuse"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass
+class StageDrawn:
+    """One stage while it is drawn.
+
+    Attributes
+    ----------
+    stage
+        As it was given.
+    method
+        The method, made.
+    fusion_of
+        Implicate → its fusion.
+    first
+        The fusion of implicate 1.
+    drawn
+        The numbers.
+    """
+
+    stage: Stage
+    method: Method
+    fusion_of: Callable[[int], Fusion]
+    first: Fusion
+    drawn: Drawn
+
+    def columns(self, implicate: int) -> dict[str, FloatArray]:
+        """Return drawn targets and derived totals of implicate 1 … m, each of shape (rows,)."""
+        from microimpute import rules
+
+        known = dict(zip(self.first.targets, self.drawn.values[implicate - 1].T, strict=True))
+        return known | rules.derive(self.first.identities, known)
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What several donors gave.
+
+    Attributes
+    ----------
+    imputations
+        The receiver with the columns of all stages.
+    stages
+        One `Imputations` per stage, by its name: what that donor gave, as `report.summarise` takes it.
+    fusions
+        One `Fusion` per stage, by its name; with bridges, that of implicate 1.
+    """
+
+    imputations: Imputations
+    stages: Mapping[str, Imputations]
+    fusions: Mapping[str, Fusion]
+
+
+def fuse(
+    receiver: Any,
+    stages: Sequence[Stage],
+    *,
+    m: int = 5,
+    draws: int = 1,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Fused:
+    """Draw the targets of several donors for every row of one receiver, m times.
+
+    Parameters
+    ----------
+    receiver
+        `Survey`, or anything that `Survey` takes.
+    stages
+        In the order in which they are drawn. Implicate i of a stage with bridges is drawn given implicate i of the
+        stages before.
+    m, draws, seed, workers, progress
+        As in `microimpute.impute`. The first stage draws what `impute` would; every other has random numbers of its
+        own.
+
+    Returns
+    -------
+    Fused
+
+    Raises
+    ------
+    FusionError, SurveyError, MethodError
+        Each names stage or column, and the remedy.
+
+    Notes
+    -----
+    Without a bridge, targets of two donors are independent given the predictors, whatever is true: that is an
+    assumption, and the manifest says so for every pair of stages.
+    """
+    check_settings(m, draws, seed, workers)
+    base = receiver if isinstance(receiver, Survey) else Survey(receiver)
+    check_order(stages, base)
+    done: list[StageDrawn] = []
+    for number, stage in enumerate(stages):
+        chosen = method_named(stage.method) if isinstance(stage.method, str) else stage.method
+        fusion_of = _fusions(stage, base, done)
+        first = fusion_of(1)
+        check_method(first, chosen)
+        drawn = draw_all(
+            fusion_of, chosen, m=m, draws=draws, seed=stage_seed(seed, number), workers=workers,
+            progress=_told(progress, stage.name, number, len(stages)),
+        )  # fmt: skip
+        done.append(StageDrawn(stage, chosen, fusion_of, first, drawn))
+    return _joined(base, done)
+
+
+def stage_seed(seed: int, number: int) -> int:
+    """Return a stage's own seed: two stages must not share random numbers, or what they draw would move together."""
+    return seed if number == 0 else int(generator(seed, number, "stage").integers(2**62))
+
+
+def _told(progress: Progress | None, name: str, number: int, count: int) -> Progress | None:
+    if progress is None:
+        return None
+    tell = progress
+    return lambda step, share: tell(f"{name}: {step}", (number + share) / count)
+
+
+def _fusions(stage: Stage, base: Survey, done: Sequence[StageDrawn]) -> Callable[[int], Fusion]:
+    """Return implicate → fusion: one for all where there is no bridge, else with that implicate's bridges."""
+    seen = stage.receiver if stage.receiver is not None else base
+    if len(seen) != len(base) or (not np.array_equal(seen.row_keys(), base.row_keys()) and base.keys):
+        raise FusionError(
+            f"stage {stage.name!r} sees other receivers than the {len(base):,} that are fused",
+            "Make its receiver from the same survey: same rows, same keys, same order.",
+        )
+    given: dict[str, Any] = {"targets": stage.targets, "rules": stage.rules, "kinds": stage.kinds}
+    if not stage.bridges:
+        whole = Fusion(stage.donor, seen, predictors=stage.predictors, **given)
+        return lambda implicate: whole
+    if stage.predictors is None:
+        raise FusionError(
+            f"stage {stage.name!r} has bridges but names no predictors", "Name the predictors that both surveys have."
+        )
+    predictors = [*stage.predictors, *(b.name for b in stage.bridges)]
+    donor = stage.donor if isinstance(stage.donor, Survey) else Survey(stage.donor)
+
+    def one(implicate: int) -> Fusion:
+        known: dict[str, FloatArray] = {}
+        for earlier in done:
+            known |= earlier.columns(implicate)
+        made = {bridge.name: bridge.values(known) for bridge in stage.bridges}
+        bridged = seen.with_columns(made)
+        if not seen.keys:
+            return Fusion(donor, bridged, predictors=predictors, **given).keyed(base.row_keys())
+        return Fusion(donor, bridged, predictors=predictors, **given)
+
+    return one
+
+
+def _joined(base: Survey, done: Sequence[StageDrawn]) -> Fused:
+    made = {d.stage.name: collect(d.first, d.method, d.drawn) for d in done}
+    values = {c: series for one in made.values() for c, series in one.values.items()}
+    first = next(iter(made.values())).manifest
+    manifest = {
+        "m": first["m"],
+        "draws": first["draws"],
+        "seed": first["seed"],
+        "receiver": first["receiver"],
+        "stages": [{"name": name, **_stage_facts(d, one)} for d, (name, one) in zip(done, made.items(), strict=True)],
+        "pairs": [_pair(a, b) for j, b in enumerate(done) for a in done[:j]],
+        "targets": [t for one in made.values() for t in one.manifest["targets"]],
+        "derived": [t for one in made.values() for t in one.manifest["derived"]],
+        "rules": [r for one in made.values() for r in one.manifest["rules"]],
+        "notes": [n for one in made.values() for n in one.manifest["notes"]],
+    }
+    return Fused(Imputations(base, tuple(values), values, manifest), made, {d.stage.name: d.first for d in done})
+
+
+def _stage_facts(one: StageDrawn, imputations: Imputations) -> dict[str, Any]:
+    bridges = [{"name": b.name, "from": list(b.earlier), "caveat": b.caveat} for b in one.stage.bridges]
+    return {"bridges": bridges, **imputations.manifest}
+
+
+def _pair(a: StageDrawn, b: StageDrawn) -> dict[str, Any]:
+    """Say what is assumed of how the targets of two stages go together."""
+    bridges = [bridge.name for bridge in b.stage.bridges if set(bridge.earlier) & set(a.stage.gives())]
+    said = (
+        f"independent given the predictors and {', '.join(bridges)}"
+        if bridges
+        else "independent given the predictors: assumed, and not testable with these data"
+    )
+    return {"stages": [a.stage.name, b.stage.name], "bridged_by": bridges, "assumed": said}
