@@ -16,16 +16,18 @@ from microimpute.dependence.arrays import FloatArray, IntArray
 from microimpute.errors import FusionError
 from microimpute.keyed import Keys, RowRandom
 
-__all__ = ["Latent", "in_key_order", "latent", "leaves", "normal_score", "rank_correlation", "ranks_within"]
+__all__ = ["TINY", "Latent", "in_key_order", "latent", "leaves", "normal_score", "rank_correlation", "ranks_within"]
 
 #: Most rows that regressions and the tree of neighbourhoods are grown on.
 LEARN = 40_000
 #: Parts of the cross-fitting of the regressions.
 FOLDS = 2
+#: Ranks are this far from 0 and 1, so that their normal scores are finite and values keep their order.
+TINY = 1e-12
 #: Spreads given the predictors are at least this share of the mean.
 LEAST_SPREAD = 0.2
 #: Boosting of the regressions: rounds, rate and leaves of each tree.
-ROUNDS, RATE, LEAVES = 80, 0.1, 15
+ROUNDS, RATE, LEAVES = 60, 0.12, 15
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Latent:
     rank
         The conditional rank, in (0, 1), shape (rows,); rows of the same value have random ranks within what the value
         takes up.
+    ends
+        The conditional ranks between which the row's value lies, shape (rows, 2): far apart for a mass at zero.
     explained
         Share of the variance of the normal scores that the predictors explain, out of fold.
     """
@@ -48,6 +52,7 @@ class Latent:
     centre: FloatArray
     spread: FloatArray
     rank: FloatArray
+    ends: FloatArray
     explained: float
 
     @property
@@ -126,8 +131,7 @@ def latent(
     ends = [ndtr((normal_score(np.clip(p, 0.0, 1.0)) - centre) / spread) for p in (low, high)]
     uniform = random.uniform(f"rank of {name}")
     rank = ends[0] + (ends[1] - ends[0]) * uniform
-    tiny = 0.5 / len(values)
-    return Latent(centre, spread, np.clip(rank, tiny, 1 - tiny), 1.0 - left / variance)
+    return Latent(centre, spread, np.clip(rank, TINY, 1 - TINY), np.column_stack(ends), 1.0 - left / variance)
 
 
 def _ends(values: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -144,7 +144,7 @@ PRIORS: dict[str, type[Prior]] = {kind.name: kind for kind in (Point, Uniform, N
 
 
 def prior(given: Any) -> Prior:
-    """Make a prior: from one, from a number, or from plain values such as ``{"prior": "uniform", "low": 0, "high": 1}``.
+    """Make a prior: from one, a number, or plain values such as ``{"prior": "uniform", "low": 0, "high": 0.5}``.
 
     Raises
     ------
