@@ -54,7 +54,7 @@ _HOMES = {
 }
 
 #: Modules whose functions are best called by the module's name.
-_MODULES = ("pooling", "variance")
+_MODULES = ("pooling", "stages", "variance")
 
 
 def __getattr__(name: str) -> Any:

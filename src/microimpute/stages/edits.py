@@ -216,5 +216,5 @@ class Mender:
             factor = bound / columns[name][rows]
         else:
             factor = np.zeros(len(rows))
-        block[np.ix_(rows, parts)] *= factor[:, None]
+        block[np.ix_(rows, np.array(parts))] *= factor[:, None]
         return len(rows)

@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from microimpute import rules
 from microimpute.drawing import check_method, check_settings
 from microimpute.errors import FusionError
 from microimpute.fusion import Fusion
-from microimpute.implicates import Drawn, Progress, collect, draw_all
+from microimpute.implicates import After, Again, Drawn, Progress, collect, draw_all
 from microimpute.imputations import Imputations
 from microimpute.keyed import generator
 from microimpute.methods.base import Method
 from microimpute.methods.base import method as method_named
+from microimpute.rules import Rule
+from microimpute.stages.edits import Edit, Mender
+from microimpute.stages.links import Link, Linker, check_links
+from microimpute.stages.span import last_edits, make_mender, observed_columns
 from microimpute.stages.stage import Stage, check_order
 from microimpute.survey import Survey
 
@@ -31,30 +36,31 @@ class StageDrawn:
 
     Attributes
     ----------
-    stage
-        As it was given.
-    method
-        The method, made.
-    fusion_of
-        Implicate → its fusion.
+    stage, method
+        As given, the method made.
     first
         The fusion of implicate 1.
     drawn
         The numbers.
+    linker, mender
+        What was exchanged and mended, with their accounts.
     """
 
     stage: Stage
     method: Method
-    fusion_of: Callable[[int], Fusion]
     first: Fusion
     drawn: Drawn
+    linker: Linker
+    mender: Mender
 
     def columns(self, implicate: int) -> dict[str, FloatArray]:
         """Return drawn targets and derived totals of implicate 1 … m, each of shape (rows,)."""
-        from microimpute import rules
+        return with_totals(self.first, dict(zip(self.first.targets, self.drawn.values[implicate - 1].T, strict=True)))
 
-        known = dict(zip(self.first.targets, self.drawn.values[implicate - 1].T, strict=True))
-        return known | rules.derive(self.first.identities, known)
+
+def with_totals(fusion: Fusion, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
+    """Add the totals that identities derive to drawn targets."""
+    return drawn | rules.derive(fusion.identities, drawn)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,8 @@ def fuse(
     receiver: Any,
     stages: Sequence[Stage],
     *,
+    links: Sequence[Link] = (),
+    edits: Sequence[Edit | Rule | str] = (),
     m: int = 5,
     draws: int = 1,
     seed: int = 0,
@@ -95,6 +103,10 @@ def fuse(
     stages
         In the order in which they are drawn. Implicate i of a stage with bridges is drawn given implicate i of the
         stages before.
+    links
+        What is believed of the dependence between columns of different stages, see `Link`.
+    edits
+        Rules across stages and the receiver's own columns, with their repair, see `Edit`; a rule alone is redrawn.
     m, draws, seed, workers, progress
         As in `microimpute.impute`. The first stage draws what `impute` would; every other has random numbers of its
         own.
@@ -110,24 +122,53 @@ def fuse(
 
     Notes
     -----
-    Without a bridge, targets of two donors are independent given the predictors, whatever is true: that is an
-    assumption, and the manifest says so for every pair of stages.
+    Without a bridge or a link, targets of two donors are independent given the predictors, whatever is true: that is an
+    assumption, and the manifest says so for every pair of stages. Bundles are exchanged by links before rules are
+    looked at; a bundle that is drawn again then has its place in that order by chance.
     """
     check_settings(m, draws, seed, workers)
     base = receiver if isinstance(receiver, Survey) else Survey(receiver)
     check_order(stages, base)
+    check_links(links, stages)
+    asked = [edit if isinstance(edit, Edit) else Edit(edit) for edit in edits]
+    observed = observed_columns(asked, stages, base)
     done: list[StageDrawn] = []
     for number, stage in enumerate(stages):
         chosen = method_named(stage.method) if isinstance(stage.method, str) else stage.method
         fusion_of = _fusions(stage, base, done)
         first = fusion_of(1)
         check_method(first, chosen)
+        own_seed = stage_seed(seed, number)
+        own_links = [link for link in links if link.second in stage.gives()]
+        bridges = tuple(bridge.name for bridge in stage.bridges)
+        linker = Linker(own_links, first, bridges, own_seed, draws, base.weights())
+        mender = make_mender(last_edits(asked, stages, number), stage.name, first, base)
         drawn = draw_all(
-            fusion_of, chosen, m=m, draws=draws, seed=stage_seed(seed, number), workers=workers,
+            fusion_of, chosen, m=m, draws=draws, seed=own_seed, workers=workers,
             progress=_told(progress, stage.name, number, len(stages)),
+            after=_after(first, list(done), observed, linker, mender),
         )  # fmt: skip
-        done.append(StageDrawn(stage, chosen, fusion_of, first, drawn))
+        done.append(StageDrawn(stage, chosen, first, drawn, linker, mender))
     return _joined(base, done)
+
+
+def _after(
+    fusion: Fusion, done: Sequence[StageDrawn], observed: dict[str, FloatArray], linker: Linker, mender: Mender
+) -> After | None:
+    """Return what happens to a stage's draws: bundles are exchanged by links, then rules are seen to."""
+    if not (linker.links or mender.edits):
+        return None
+
+    def after(implicate: int, block: FloatArray, again: Again) -> None:
+        earlier: dict[str, FloatArray] = {}
+        for one in done:
+            earlier |= one.columns(implicate)
+        if linker.links:
+            own = with_totals(fusion, dict(zip(fusion.targets, block.T, strict=True)))
+            linker.exchange(implicate, block, earlier, own[linker.links[0].second])
+        mender.mend(block, observed | earlier, again)
+
+    return after
 
 
 def stage_seed(seed: int, number: int) -> int:
@@ -166,10 +207,7 @@ def _fusions(stage: Stage, base: Survey, done: Sequence[StageDrawn]) -> Callable
         for earlier in done:
             known |= earlier.columns(implicate)
         made = {bridge.name: bridge.values(known) for bridge in stage.bridges}
-        bridged = seen.with_columns(made)
-        if not seen.keys:
-            return Fusion(donor, bridged, predictors=predictors, **given).keyed(base.row_keys())
-        return Fusion(donor, bridged, predictors=predictors, **given)
+        return Fusion(donor, seen.with_columns(made), predictors=predictors, **given)
 
     return one
 
@@ -188,6 +226,8 @@ def _joined(base: Survey, done: Sequence[StageDrawn]) -> Fused:
         "targets": [t for one in made.values() for t in one.manifest["targets"]],
         "derived": [t for one in made.values() for t in one.manifest["derived"]],
         "rules": [r for one in made.values() for r in one.manifest["rules"]],
+        "edits": [a.plain() for d in done for a in d.mender.accounts],
+        "links": [link for d in done for link in d.linker.plain()],
         "notes": [n for one in made.values() for n in one.manifest["notes"]],
     }
     return Fused(Imputations(base, tuple(values), values, manifest), made, {d.stage.name: d.first for d in done})
@@ -201,9 +241,11 @@ def _stage_facts(one: StageDrawn, imputations: Imputations) -> dict[str, Any]:
 def _pair(a: StageDrawn, b: StageDrawn) -> dict[str, Any]:
     """Say what is assumed of how the targets of two stages go together."""
     bridges = [bridge.name for bridge in b.stage.bridges if set(bridge.earlier) & set(a.stage.gives())]
-    said = (
-        f"independent given the predictors and {', '.join(bridges)}"
-        if bridges
-        else "independent given the predictors: assumed, and not testable with these data"
-    )
-    return {"stages": [a.stage.name, b.stage.name], "bridged_by": bridges, "assumed": said}
+    linked = [link for link in b.linker.links if link.first in a.stage.gives()]
+    given = f"the predictors and {', '.join(bridges)}" if bridges else "the predictors"
+    if linked:
+        which = "; ".join(f"{k.first} and {k.second}, {k.rho}" for k in linked)
+        said = f"a rank correlation given the predictors, from outside these data: {which}"
+    else:
+        said = f"independent given {given}: assumed, and not testable with these data"
+    return {"stages": [a.stage.name, b.stage.name], "bridged_by": bridges, "linked": bool(linked), "assumed": said}

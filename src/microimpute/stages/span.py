@@ -1,0 +1,71 @@
+"""What rules across stages speak of: which stage gives way, and what the receiver observed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from microimpute import rules
+from microimpute.errors import FusionError, closest
+from microimpute.fusion import Fusion
+from microimpute.rules import Identity
+from microimpute.stages.edits import Edit, Mender
+from microimpute.stages.stage import Stage
+from microimpute.survey import Survey
+
+__all__ = ["last_edits", "make_mender", "observed_columns"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def observed_columns(edits: Sequence[Edit], stages: Sequence[Stage], base: Survey) -> dict[str, FloatArray]:
+    """Return the receiver's own columns that rules speak of, of shape (rows,) each; gaps count as nothing there.
+
+    Raises
+    ------
+    FusionError
+        If a rule names a column that is neither imputed nor observed, or only observed ones, or is an identity.
+    """
+    imputed = {column for stage in stages for column in stage.gives()}
+    views = [base, *(s.receiver for s in stages if s.receiver is not None)]
+    found: dict[str, FloatArray] = {}
+    for edit in edits:
+        if isinstance(edit.rule, Identity):
+            raise FusionError(f"{str(edit.rule)!r} is an identity", "Give identities to the stage that has the parts.")
+        if not imputed & set(edit.columns):
+            raise FusionError(f"{str(edit.rule)!r} speaks of no imputed column", "Observed values are never altered.")
+        for column in edit.columns:
+            if column in imputed or column in found:
+                continue
+            view = next((v for v in views if column in v.columns), None)
+            if view is None:
+                every = {*imputed, *(c for v in views for c in v.columns)}
+                raise FusionError(f"{str(edit.rule)!r}: nobody has {column!r}", closest(column, every))
+            found[column] = np.nan_to_num(view.numbers(column), nan=0.0)
+    return found
+
+
+def last_edits(edits: Sequence[Edit], stages: Sequence[Stage], number: int) -> list[Edit]:
+    """Keep the rules whose last imputed column is given by stage `number`: its bundle gives way."""
+    place = {column: i for i, stage in enumerate(stages) for column in stage.gives()}
+    return [e for e in edits if max(place[c] for c in e.columns if c in place) == number]
+
+
+def make_mender(edits: Sequence[Edit], stage: str, fusion: Fusion, base: Survey) -> Mender:
+    """Make what repairs one stage's draws."""
+    parts: dict[str, tuple[str, ...]] = {}
+    for identity in fusion.identities:
+        below = [t for part in identity.parts for t in parts.get(part, (part,))]
+        parts[identity.total] = tuple(dict.fromkeys(below))
+
+    def derive(own: dict[str, FloatArray]) -> dict[str, FloatArray]:
+        return own | rules.derive(fusion.identities, own)
+
+    def name(row: int) -> str:
+        if not base.keys:
+            return f"row {row}"
+        return ", ".join(f"{key} {base.frame[key][row]}" for key in base.keys)
+
+    return Mender(edits, stage, fusion.targets, derive, parts, name)
