@@ -15,7 +15,7 @@ from microimpute import analysis as analysis_module
 from microimpute import design, storage
 from microimpute import manifest as manifest_file
 from microimpute.analysis import Estimates
-from microimpute.errors import FusionError, PoolingError
+from microimpute.errors import FusionError, OutputError, PoolingError
 from microimpute.export import base as exports
 from microimpute.frames import Frame, Series, aligned, make_series
 from microimpute.pooling import Pooled
@@ -246,6 +246,11 @@ class Imputations:
         if Path(folder).is_file() or exports.readable(Path(folder)):
             return cls(*exports.load(folder))
         content = manifest_file.read(Path(folder))
+        if "receiver" not in content:
+            raise OutputError(
+                f"{folder} holds {content.get('task', 'something else')}, and no receiver with imputed values",
+                "Load synthetic data by microimpute.synthesis.load, which knows their combining rule.",
+            )
         said = content["receiver"]
         frame, values, _ = storage.read_tables(Path(folder), said["keys"])
         receiver = design.from_plain(frame, said)

@@ -207,7 +207,7 @@ def _read(result: Any, number: int) -> Fit:
 
 def _link(model: Any, params: FloatArray, exog: FloatArray, number: int) -> Link:
     """Find the link that gives what the model predicts."""
-    known = [getattr(getattr(model, "family", None), "link", None), getattr(model, "link", None)]
+    known: list[Any] = [getattr(getattr(model, "family", None), "link", None), getattr(model, "link", None)]
     links = [Link(type(link).__name__, link.inverse, link.inverse_deriv) for link in known if hasattr(link, "inverse")]
     rows = exog[:_TRIED]
     eta = rows @ params[: exog.shape[1]]

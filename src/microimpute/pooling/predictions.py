@@ -171,9 +171,9 @@ def pooled_predictions(
     found = pool(parts, dfcom=dfcom, rule=rule, level=level)
     if scale == "response":
         return Predictions(found.names, found.estimate, found.std_error, found.low, found.high, link.name, scale, found)
-    ends = np.sort(np.stack([link.inverse(found.low), link.inverse(found.high)]), axis=0)  # a link may fall
+    low, high = np.sort(np.stack([link.inverse(found.low), link.inverse(found.high)]), axis=0)  # a link may fall
     spread = np.abs(link.slope(found.estimate)) * found.std_error
-    return Predictions(found.names, link.inverse(found.estimate), spread, *ends, link.name, scale, found)
+    return Predictions(found.names, link.inverse(found.estimate), spread, low, high, link.name, scale, found)
 
 
 def _row_names(rows: pd.DataFrame) -> list[str]:
