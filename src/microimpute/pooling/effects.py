@@ -159,7 +159,8 @@ def _rows(fit: Fit, at: Any, weight: Any) -> _Rows:
             f"weights have shape {w.shape} for {count:,} rows, or hold what is no weight",
             "Give one finite number per row, none below 0 and not all 0.",
         )
-    rows = _Rows(frame, fit.offset if own else np.zeros(count), w / w.sum())
+    needed = frame[[c for c in frame.columns if fit.mentions(str(c))]]  # surveys are wide, and rows are copied
+    rows = _Rows(needed, fit.offset if own else np.zeros(count), w / w.sum())
     return _mean(fit, rows) if isinstance(at, str) and at == "mean" else rows
 
 
@@ -170,8 +171,6 @@ def _mean(fit: Fit, rows: _Rows) -> _Rows:
     row: dict[str, pd.Series] = {}
     for name in map(str, rows.frame.columns):
         column = rows.frame[name]
-        if not fit.mentions(name):
-            continue
         if is_class(column, fit.formula):
             heaviest = pd.Series(rows.weight, column.index).groupby(column.to_numpy()).sum().idxmax()
             row[name] = column[column == heaviest].iloc[:1].reset_index(drop=True)
