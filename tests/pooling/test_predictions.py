@@ -195,6 +195,15 @@ def test_rows_of_ones_own_codes_flags_and_offsets():
     assert at.estimate[0] == pytest.approx(result.params["x"] * np.exp(eta), rel=1e-6)
 
 
+def test_splines_end_where_the_data_do():
+    d = data()
+    result = smf.ols("y ~ bs(x, df=5) + flag", d).fit()
+    found = marginal_effects([result] * 2, ["x"])
+    inner = d.assign(x=d.x.clip(d.x.min() + 1e-3, d.x.max() - 1e-3))  # all but the ends, where one side is missing
+    slope = (result.predict(inner.assign(x=inner.x + 1e-4)) - result.predict(inner.assign(x=inner.x - 1e-4))) / 2e-4
+    assert found.estimate[0] == pytest.approx(slope.mean(), rel=1e-4)
+
+
 def test_effects_at_the_mean_take_the_most_frequent_class():
     d = data()
     result = MODELS["logit"](d)
@@ -276,6 +285,20 @@ def test_bad_input_is_refused_by_name(call, said):
     results = [MODELS["logit"](d) for d in implicates(3)]
     with pytest.raises(PoolingError, match=said):
         call(results)
+
+
+def test_results_of_packages_that_predict_otherwise_are_refused():
+    class Model:
+        exog = "a matrix of their own"
+
+        def predict(self, params, exog=None):
+            raise AssertionError("it is not asked")
+
+    class Result:
+        model, params = Model(), pd.Series([1.0, 2.0])
+
+    with pytest.raises(PoolingError, match=r"implicate 1 .Result. has no model that predicts from a matrix"):
+        marginal_effects([Result(), Result()])
 
 
 def test_models_of_several_outcomes_and_without_a_link_are_refused():

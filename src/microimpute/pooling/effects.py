@@ -210,6 +210,8 @@ def _changes(fit: Fit, variable: _Variable, frame: pd.DataFrame) -> list[tuple[s
         spread = float(own.std()) or max(1.0, abs(float(own[0])))
         step = _STEP * np.clip(np.abs(values), _SMALL * spread, spread)  # logs bend most near 0
         low, high = values - step, values + step
+        if fit.formula is not None and "bs(" in fit.formula:  # B-splines end where the data do
+            low, high = np.maximum(low, min(own.min(), values.min())), np.minimum(high, max(own.max(), values.max()))
         return [(name, frame.assign(**{name: low}), frame.assign(**{name: high}), high - low)]
     if variable.what == "flag":
         off, on = (_set(frame, name, value) for value in variable.levels)

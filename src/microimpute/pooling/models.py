@@ -101,7 +101,9 @@ class Fit:
                 matrix = np.asarray(self.result._transform_predict_exog(frame)[0], dtype=np.float64)
             except Exception as error:  # noqa: BLE001  # whatever a formula's functions raise
                 told = " ".join(str(error).split()).rpartition("is: ")[2]
-                raise PoolingError(f"the formula can't be applied: {told}", "Give all its variables.") from None
+                raise PoolingError(
+                    f"the formula can't be applied: {told}", "Give rows that it takes, with all its variables."
+                ) from None
         if not np.isfinite(matrix).all():
             row = int(np.argmax(~np.isfinite(matrix).all(1)))
             raise PoolingError(f"the model has no finite predictors in row {row + 1}", "Fill or drop such rows.")
@@ -177,7 +179,7 @@ def read_fits(results: Sequence[Any], rule: str) -> list[Fit]:
 
 def _read(result: Any, number: int) -> Fit:
     model = getattr(result, "model", None)
-    if model is None or not hasattr(model, "predict") or getattr(model, "exog", None) is None:
+    if not (hasattr(model, "predict") and isinstance(getattr(model, "exog", None), np.ndarray)):
         raise PoolingError(
             f"the result of implicate {number} ({type(result).__name__}) has no model that predicts from a matrix",
             "Give fitted results of statsmodels, such as smf.logit(…).fit().",
