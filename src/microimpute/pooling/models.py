@@ -178,7 +178,7 @@ def read_fits(results: Sequence[Any], rule: str) -> list[Fit]:
 
 
 def _read(result: Any, number: int) -> Fit:
-    model = getattr(result, "model", None)
+    model: Any = getattr(result, "model", None)
     if not (hasattr(model, "predict") and isinstance(getattr(model, "exog", None), np.ndarray)):
         raise PoolingError(
             f"the result of implicate {number} ({type(result).__name__}) has no model that predicts from a matrix",
