@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from microimpute import Survey, synthesise
+from microimpute import Survey, pool, synthesise
 from microimpute.errors import FusionError, MethodError, PoolingError
 from microimpute.methods.qrf import QRF
 from microimpute.testing import example_donor
@@ -153,7 +153,13 @@ def test_pools_by_the_rule_for_fully_synthetic_data(made):
     assert pooled.rule == made.rule == made.manifest["rule"] == "fully synthetic"
     assert pooled.estimate[0] == pytest.approx(q.mean())
     assert pooled.t[0] == pytest.approx(expected if expected > 0 else u.mean() * made.rows / 2500)
-    assert made.pool(mean_and_variance("owner"), rule="rubin").t[0] > pooled.t[0]
+    assert pool(q, u).t[0] > pooled.t[0]
+
+
+@pytest.mark.parametrize("rule", ["rubin", "scf", "nested", "partially synthetic"])
+def test_rules_for_other_data_are_refused_and_the_right_one_is_named(made, rule):
+    with pytest.raises(PoolingError, match=f"{rule!r} is not for fully synthetic data.*takes 'fully synthetic'"):
+        made.pool(mean_and_variance("owner"), rule=rule)
 
 
 def test_the_ratio_of_sizes_goes_into_the_rule(donor):
@@ -194,7 +200,7 @@ def test_pooled_variance_is_that_of_repeated_samples():
         pooled = made.pool(mean_and_variance("a"))
         found.append(pooled.estimate[0])
         told.append((1 + 1 / 8) * pooled.b[0] - pooled.ubar[0])  # before the fallback, which has a bias of its own
-        rubin.append(made.pool(mean_and_variance("a"), rule="rubin").t[0])
+        rubin.append(pooled.ubar[0] + (1 + 1 / 8) * pooled.b[0])
     true = np.var(found, ddof=1)
     assert np.mean(told) == pytest.approx(true, rel=4 * np.sqrt(2 / 59))
     assert np.mean(told) < 0.65 * np.mean(rubin)

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microimpute.errors import PoolingError
+from microimpute import Imputations, Survey
+from microimpute.errors import PoolingError, SurveyError
+from microimpute.frames import as_frame
 from microimpute.pooling import pool
 from microimpute.variance import (
     Replicates,
@@ -164,6 +166,10 @@ def test_several_statistics_have_a_covariance():
         (lambda: Replicates(np.ones(3), np.full((3, 4), np.nan)), "weights are missing"),
         (lambda: Replicates(np.ones(3), np.ones((3, 4)), rho=0.5), "Only fay has rho"),
         (lambda: Replicates(np.ones(3), np.ones((3, 4)), "fay", rho=1), "rho is 1"),
+        (lambda: Replicates(np.ones(3), np.ones((3, 4)), "fay 1"), "rho is 1.0"),
+        (lambda: Replicates(np.ones(3), np.ones((3, 4)), "fay nan"), "rho is nan"),
+        (lambda: Replicates(np.ones(3), np.ones((3, 4)), "fay 30%"), "rho is '30%', no number"),
+        (lambda: Replicates(np.ones(3), np.ones((3, 4)), "fay 0.3", rho=0.5), "Say rho once"),
         (lambda: Replicates(np.ones(3), np.ones((3, 4)), centre="median"), "centre is"),
         (lambda: Replicates(np.ones(3), np.ones((3, 4)), scales=np.ones(3)), "one number per replicate"),
     ],
@@ -179,3 +185,32 @@ def test_a_domain_without_weight_in_a_replicate_is_named():
     survey = Replicates(np.ones(3), many).within(np.array([True, False, False]))
     with pytest.raises(PoolingError, match="not a number in replicate 3"):
         survey.estimate(mean, np.arange(3.0))
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.5])
+def test_fay_s_rho_stands_with_the_rule_in_a_survey_and_in_a_saved_one(rho, tmp_path):
+    """Half-samples perturbed by (1 ± (1 − ρ)): the variance is that of whole half-samples, whatever ρ."""
+    rng = np.random.default_rng(5)
+    y, w = rng.gamma(2, size=8), rng.uniform(1, 3, 8)
+    hadamard = np.array([[1.0, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
+    signs = np.repeat(hadamard, 2, axis=1).T * np.tile([1, -1], 4)[:, None]  # two clusters in each of four strata
+    many = {f"r{i}": w * (1 + (1 - rho) * signs[:, i]) for i in range(4)}
+    survey = Survey(
+        pd.DataFrame({"y": y, "w": w, **many}), weight="w", replicates=list(many), replicate_rule=f"fay {rho}"
+    )
+    known = survey.replicated()
+    assert (known.rule, known.rho) == ("fay", rho)
+    differences = (y * w)[::2] - (y * w)[1::2]  # the textbook's variance of a total with two clusters a stratum
+    assert float(known.estimate(total, y).covariance) == pytest.approx((differences**2).sum())
+    domain = known.within(np.arange(8) < 4)
+    assert float(domain.estimate(total, y).covariance) == pytest.approx((differences[:2] ** 2).sum())
+    values = {"z": tuple(as_frame(pd.DataFrame({"z": y + i}))["z"] for i in range(2))}
+    Imputations(survey, ("z",), values, {}).save(tmp_path / "out")
+    assert Imputations.load(tmp_path / "out").receiver.replicated().rho == rho
+
+
+def test_fay_without_its_rho_is_refused_in_a_survey():
+    frame = pd.DataFrame({"w": np.ones(4), "r1": np.ones(4), "r2": np.ones(4)})
+    survey = Survey(frame, weight="w", replicates=["r1", "r2"], replicate_rule="fay")
+    with pytest.raises(SurveyError, match=r"the rho of Fay's rule\. Write it with the rule, as 'fay 0\.3'"):
+        survey.replicated()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from microimpute.rules import Identity, NonNegative, Requires
     from microimpute.runner import run
     from microimpute.survey import Survey
-    from microimpute.synthesis import synthesise
+    from microimpute.synthesis import synthesise, synthesise_partially
 
 __version__ = "0.1.0"
 
@@ -35,6 +35,7 @@ __all__ = [
     "pool",
     "run",
     "synthesise",
+    "synthesise_partially",
 ]
 
 #: Where each public name lives; loaded on first use, so that the command line's help is instant.
@@ -50,11 +51,11 @@ _HOMES = {
     "rules": ("Identity", "NonNegative", "Requires"),
     "runner": ("run",),
     "survey": ("Survey",),
-    "synthesis": ("synthesise",),
+    "synthesis": ("synthesise", "synthesise_partially"),
 }
 
 #: Modules whose functions are best called by the module's name.
-_MODULES = ("pooling", "stages", "variance")
+_MODULES = ("pooling", "stages", "synthesis", "variance")
 
 
 def __getattr__(name: str) -> Any:

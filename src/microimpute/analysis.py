@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from microimpute.errors import PoolingError
 from microimpute.pooling import Pooled, pool
+from microimpute.pooling.inputs import is_fitted
 from microimpute.pooling.rules import find
 from microimpute.variance import Estimate, Replicates
 from microimpute.variance.statistics import takes_many
@@ -135,7 +136,7 @@ def pooled(results: list[Any] | Estimates, *, draws: int = 1, rule: str | None =
         return _told(
             pool(nests(list(estimates)), nests(list(variances)), **options), "the variances that the analysis returned"
         )
-    if not hasattr(results[0], "params"):
+    if not is_fitted(results[0]):
         raise PoolingError(
             f"the analysis returns {type(results[0]).__name__}, which has no sampling variance",
             "Return a fitted result, or (estimates, variances); or take a weight beside the frame, f(frame, weight), "

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute import analysis as analysis_module
+from microimpute import design, storage
 from microimpute import manifest as manifest_file
-from microimpute import storage
 from microimpute.analysis import Estimates
-from microimpute.errors import FusionError, PoolingError
+from microimpute.errors import FusionError, OutputError, PoolingError
 from microimpute.export import base as exports
 from microimpute.frames import Frame, Series, aligned, make_series
 from microimpute.pooling import Pooled
@@ -218,7 +218,7 @@ class Imputations:
         """
         with storage.new_directory(Path(folder)) as scratch:
             storage.write_tables(self, scratch)
-            manifest_file.write(scratch, self.manifest)
+            manifest_file.write(scratch, {**self.manifest, "receiver": manifest_file.describe_survey(self.receiver)})
 
     def export(self, path: str | Path, format: str) -> tuple[str, ...]:
         """Write a file that another program reads, whole or not at all; `load` reads it back.
@@ -254,15 +254,12 @@ class Imputations:
         if Path(folder).is_file() or exports.readable(Path(folder)):
             return cls(*exports.load(folder))
         content = manifest_file.read(Path(folder))
+        if "receiver" not in content:
+            raise OutputError(
+                f"{folder} holds {content.get('task', 'something else')}, and no receiver with imputed values",
+                "Load synthetic data by microimpute.synthesis.load, which knows their combining rule.",
+            )
         said = content["receiver"]
-        frame, values, keys = storage.read_tables(Path(folder), said["keys"])
-        own = [k for k in keys if k != ROW_NUMBER]
-        receiver = Survey(
-            frame,
-            weight=said["weight"],
-            keys=own,
-            dollars=said["dollars"],
-            unit=said["unit"],
-            source=said["source"],
-        )
+        frame, values, _ = storage.read_tables(Path(folder), said["keys"])
+        receiver = design.from_plain(frame, said)
         return cls(receiver, tuple(values), {c: tuple(s) for c, s in values.items()}, content)

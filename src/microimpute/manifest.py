@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from microimpute import design
 from microimpute.errors import OutputError
 from microimpute.fusion import Fusion
 from microimpute.methods.base import Method
@@ -112,26 +113,9 @@ def describe_run(
 
 
 def describe_survey(survey: Survey) -> dict[str, Any]:
-    """Say in plain values what a survey is: source, rows, design, and published figures compared."""
-    return {
-        "source": survey.source,
-        "rows": len(survey),
-        "unit": survey.unit,
-        "weight": survey.weight,
-        "sum_of_weights": float(survey.weights().sum()),
-        "keys": list(survey.keys),
-        "dollars": survey.dollars,
-        "checks": [
-            {
-                "figure": c.figure,
-                "published": c.published,
-                "found": c.found,
-                "passed": c.passed,
-                "source": c.source,
-            }
-            for c in survey.checks
-        ],
-    }
+    """Say in plain values what a survey is: its rows, and its design (see `microimpute.design`)."""
+    counts = {"rows": len(survey), "sum_of_weights": float(survey.weights().sum())}
+    return counts | design.as_plain(survey)
 
 
 def _describe_variable(fusion: Fusion, name: str) -> dict[str, Any]:

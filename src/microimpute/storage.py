@@ -142,7 +142,7 @@ def _to_arrow(frame: Frame) -> Any:
     return frame.to_arrow().replace_schema_metadata(None)
 
 
-def read_tables(folder: Path, keys: Sequence[str] = ()) -> tuple[Frame, dict[str, list[Series]], list[str]]:
+def read_tables(folder: Path, keys: Sequence[str] | None = None) -> tuple[Frame, dict[str, list[Series]], list[str]]:
     """Read what `write_tables` wrote.
 
     Parameters
@@ -150,7 +150,8 @@ def read_tables(folder: Path, keys: Sequence[str] = ()) -> tuple[Frame, dict[str
     folder
         The directory.
     keys
-        The receiver's keys, needed where its own gaps were filled.
+        The receiver's keys; where they are not given they are what stands before the targets, which can't be told
+        from them if the receiver's last columns are its keys, or its own gaps were filled.
 
     Returns
     -------
@@ -167,7 +168,8 @@ def read_tables(folder: Path, keys: Sequence[str] = ()) -> tuple[Frame, dict[str
             raise OutputError(f"{folder} has no {name}", "Name a directory that microimpute wrote.")
     long, completed = as_frame(folder / IMPUTATIONS), as_frame(folder / COMPLETED)
     filled = (folder / RECEIVER).is_file()
-    count = max(1, len(keys)) if filled else _first_target(long, completed) - 1
+    found = 1 if filled else _first_target(long, completed) - 1  # refuses files that do not belong together
+    count = found if keys is None else max(1, len(keys))
     named, targets = long.columns[1 : 1 + count], long.columns[1 + count :]
     rows = len(completed)
     if not rows or len(long) % rows:

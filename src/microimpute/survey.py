@@ -73,8 +73,9 @@ class Survey:
     replicates
         Replicate weight columns.
     replicate_rule
-        How they make a variance: "brr", "successive difference", "jackknife", "bootstrap", or a survey's name such as
-        "cps asec"; see `microimpute.variance.Replicates`. Needed where a variance is asked for.
+        How they make a variance: "brr", "fay 0.3" (Fay's, with its ρ), "successive difference", "jackknife",
+        "bootstrap", or a survey's name such as "cps asec"; see `microimpute.variance.Replicates`. Needed where a
+        variance is asked for.
     kinds
         Declared kinds, column → kind.
     dollars
@@ -219,6 +220,8 @@ class Survey:
                 f"nobody said how the {len(self.replicates)} replicate weights make a variance",
                 "Set the survey's `replicate_rule`, to 'cps asec' or 'bootstrap', say.",
             )
+        if self.replicate_rule == "fay":
+            raise SurveyError("nobody said the rho of Fay's rule", "Write it with the rule, as 'fay 0.3'.")
         many = np.column_stack([self.numbers(c) for c in self.replicates])
         return Replicates(self.weights(), many, self.replicate_rule)
 

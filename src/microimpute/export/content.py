@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
+from microimpute import design
 from microimpute.errors import OutputError
 from microimpute.export.columns import Column, Form, Role, describe, from_series, restore
 from microimpute.frames import Frame, Series, as_frame
@@ -23,9 +24,6 @@ __all__ = ["LAYOUT", "Content", "Parts", "account", "bring_back", "columns_of", 
 
 #: Version of the account's own layout.
 LAYOUT = 1
-#: Parts of a receiver's design that the account repeats.
-_DESIGN = ("weight", "implicate", "replicate_rule", "dollars", "unit", "source")
-_NAMES = ("keys", "household", "replicates", "notes")
 
 
 class Parts(NamedTuple):
@@ -126,15 +124,12 @@ def account(content: Content, format_name: str, *, columns: bool = True) -> dict
 
     `columns` is False for files that hold every type as it is.
     """
-    receiver = content.imputations.receiver
     said: dict[str, Any] = {
         "microimpute": LAYOUT,
         "format": format_name,
         "m": content.m,
         "rows": content.rows,
-        "receiver": {part: getattr(receiver, part) for part in _DESIGN}
-        | {part: list(getattr(receiver, part)) for part in _NAMES}
-        | {"kinds": {c: str(kind) for c, kind in receiver.kinds.items()}, "labels": dict(receiver.labels)},
+        "receiver": design.as_plain(content.imputations.receiver),
         "imputed": list(content.imputations.columns),
         "manifest": dict(content.imputations.manifest),
     }
@@ -214,8 +209,7 @@ def bring_back(said: Mapping[str, Any], blocks: Iterator[dict[str, pa.Array]], *
         count += 1
     if count != said["m"] or any(len(s) != said["rows"] for many in values.values() for s in many):
         raise OutputError("the file and the account beside it differ in implicates or rows", "Export again.")
-    receiver = said["receiver"]
-    survey = Survey(_frame(own), **receiver)
+    survey = design.from_plain(_frame(own), said["receiver"])
     return Parts(survey, tuple(imputed), {n: tuple(s) for n, s in values.items()}, dict(said["manifest"]))
 
 

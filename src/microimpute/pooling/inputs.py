@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from microimpute.errors import PoolingError
 
-__all__ = ["Parts", "from_arrays", "from_results", "is_results"]
+__all__ = ["Parts", "from_arrays", "from_results", "is_fitted", "is_results"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -74,7 +74,12 @@ def is_results(Q: Any) -> bool:
     """Return whether these are fitted results, or nests of them, and not numbers."""
     if not isinstance(Q, Sequence) or isinstance(Q, str) or not len(Q):
         return False
-    return hasattr(Q[0], "params") or is_results(Q[0])
+    return is_fitted(Q[0]) or is_results(Q[0])
+
+
+def is_fitted(result: Any) -> bool:
+    """Return whether this is a fitted result: one with `params`, or with `coef()` as pyfixest's have."""
+    return hasattr(result, "params") or callable(getattr(result, "coef", None))
 
 
 def from_arrays(Q: Any, U: Any, dfcom: Any, names: Sequence[str] | None, nested: bool, only_first: bool) -> Parts:
@@ -181,14 +186,15 @@ def _where(x: Parts, nest: int, draw: int) -> str:
 
 
 def from_results(results: Any, dfcom: Any, names: Sequence[str] | None, nested: bool, align: str) -> Parts:
-    """Read estimates and covariances from fitted results (statsmodels' and the like).
+    """Read estimates and covariances from fitted results (of statsmodels, linearmodels, pyfixest and the like).
 
     Parameters
     ----------
     results
-        One per implicate (nested: a list per nest), each with `params` and `cov_params()`, `cov` or `bse`.
+        One per implicate (nested: a list per nest), each with `params` and `cov_params()`, `cov` or `bse`; or, as
+        pyfixest's, with `coef()` and `_vcov` or `se()`.
     dfcom
-        None takes the smallest `df_resid`, or infinity where there is none.
+        None takes the smallest `df_resid` (pyfixest's `_df_t`), or infinity where there is none.
     names
         Names of the parameters where results have none of their own.
     nested
@@ -211,14 +217,15 @@ def from_results(results: Any, dfcom: Any, names: Sequence[str] | None, nested: 
     else:
         spread = [np.diag(r[2]) if r[2].ndim == 2 else r[2] for r in read]
         u = np.stack([s[p] for s, p in zip(spread, places, strict=True)]).reshape(shape)
-    df = min(float(getattr(r, "df_resid", np.inf)) for r in flat) if dfcom is None else dfcom
+    df = min(_df_of(r) for r in flat) if dfcom is None else dfcom
     return _checked(Parts(q, u, u[0, 0], kept, _dfcom(df, len(kept)), absent))
 
 
 def _one(result: Any, names: Sequence[str] | None) -> tuple[list[str], FloatArray, FloatArray]:
     """Read names, estimates of shape (k,), and covariance (k, k) or variances (k,) of one fitted result."""
-    estimates = np.array(result.params, dtype=np.float64).ravel()
-    own = getattr(result.params, "index", None)
+    params = result.params if hasattr(result, "params") else result.coef()
+    estimates = np.array(params, dtype=np.float64).ravel()
+    own = getattr(params, "index", None)
     if own is None or callable(own):  # a list has a method of that name
         own = names if names is not None else getattr(getattr(result, "model", None), "exog_names", None)
     if own is None:
@@ -229,13 +236,21 @@ def _one(result: Any, names: Sequence[str] | None) -> tuple[list[str], FloatArra
             f"a result has {len(estimates)} parameters and {len(set(named))} different names",
             "Name every parameter once.",
         )
-    for attribute in ("cov_params", "cov"):
+    for attribute in ("cov_params", "cov", "_vcov"):  # pyfixest's `vcov` sets one
         if hasattr(result, attribute):
             found = getattr(result, attribute)
             return named, estimates, np.array(found() if callable(found) else found, dtype=np.float64)
-    if hasattr(result, "bse"):
-        return named, estimates, np.array(result.bse, dtype=np.float64).ravel() ** 2
+    for attribute in ("bse", "std_errors", "se"):
+        if hasattr(result, attribute):
+            found = getattr(result, attribute)
+            return named, estimates, np.array(found() if callable(found) else found, dtype=np.float64).ravel() ** 2
     raise PoolingError("a result has neither cov_params() nor bse", "Give estimates and variances as arrays.")
+
+
+def _df_of(result: Any) -> float:
+    """Return the degrees of freedom of a result's t distribution, infinite where it has none."""
+    known = (getattr(result, name, None) for name in ("df_resid", "_df_t"))
+    return next((float(df) for df in known if df is not None), np.inf)
 
 
 def _common(names: list[list[str]], align: str) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]]]:

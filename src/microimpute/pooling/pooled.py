@@ -40,8 +40,9 @@ def pool(
     Parameters
     ----------
     Q
-        Estimates, shape (m, k) or (m,); or a list of m fitted results with `params` and `cov_params()`, `cov` or
-        `bse`. Under "nested" and "external donors" shape (M, N, k) or (M, N), or a list of M lists of N results.
+        Estimates, shape (m, k) or (m,); or a list of m fitted results of statsmodels, linearmodels or pyfixest, or
+        others with `params` and `cov_params()`, `cov` or `bse`. Under "nested" and "external donors" shape (M, N, k) or
+        (M, N), or a list of M lists of N results.
     U
         Variances of Q's shape, or covariances with one more axis of k. Under "scf" implicate 1's alone will do:
         shape (1, k) or (1, k, k).

@@ -87,10 +87,10 @@ class Replicates:
     replicates
         Whole weights, not factors to multiply, shape (rows, R).
     rule
-        "brr", "fay", "successive difference", "jackknife" or "bootstrap"; or a survey's name, see `DESIGNS`, whose
-        number of replicates is checked.
+        "brr", "fay 0.3" (with its ρ), "successive difference", "jackknife" or "bootstrap"; or a survey's name, see
+        `DESIGNS`, whose number of replicates is checked.
     rho
-        Fay's ρ, for that rule alone.
+        Fay's ρ, for the rule "fay" alone, where the rule does not say it.
     centre
         "full" or "mean", where deviations start; None takes the rule's own (see the module).
     scales
@@ -117,6 +117,8 @@ class Replicates:
         object.__setattr__(self, "replicates", many)
         if self.rule in DESIGNS:
             self._take_design()
+        elif self.rule.startswith("fay "):
+            self._take_rho()
         if self.rule not in _FACTORS:
             raise PoolingError(f"there is no replicate rule {self.rule!r}", closest(self.rule, {**_FACTORS, **DESIGNS}))
         if many.ndim != 2 or weight.shape != many.shape[:1] or many.shape[1] < 2:
@@ -144,6 +146,17 @@ class Replicates:
                 f"Give all {count}; if they are other replicates, name their rule ({', '.join(_FACTORS)}).",
             )
         object.__setattr__(self, "rule", rule)
+        object.__setattr__(self, "rho", rho)
+
+    def _take_rho(self) -> None:
+        said = self.rule.removeprefix("fay ").strip()
+        try:
+            rho = float(said)
+        except ValueError:
+            raise PoolingError(f"Fay's rho is {said!r}, no number", "Write the rule as 'fay 0.3'.") from None
+        if self.rho not in (0.0, rho):
+            raise PoolingError(f"rho is {self.rho}, and the rule is {self.rule!r}", "Say rho once.")
+        object.__setattr__(self, "rule", "fay")
         object.__setattr__(self, "rho", rho)
 
     def within(self, rows: npt.NDArray[np.bool_]) -> Replicates:

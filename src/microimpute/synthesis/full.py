@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from microimpute import checks
 from microimpute.drawing import impute
 from microimpute.errors import FusionError, MethodError
-from microimpute.frames import Frame, make_series
+from microimpute.frames import make_series
 from microimpute.fusion import Fusion
 from microimpute.imputations import Imputations
 from microimpute.kinds import Kind, Table, encode
@@ -21,9 +21,9 @@ from microimpute.methods.base import Method
 from microimpute.methods.base import method as method_named
 from microimpute.metrics.base import Scored
 from microimpute.metrics.indistinguishability import PMSE
-from microimpute.pooling import Pooled, pool
 from microimpute.rules import Rule
 from microimpute.survey import Survey
+from microimpute.synthesis.base import SyntheticData
 
 __all__ = ["Synthetic", "synthesise"]
 
@@ -36,7 +36,7 @@ COPIES = 0.5
 
 
 @dataclass(frozen=True)
-class Synthetic:
+class Synthetic(SyntheticData):
     """Synthetic data sets, none of whose records stands for a unit of the survey.
 
     Attributes
@@ -63,6 +63,7 @@ class Synthetic:
     unique_copies: tuple[int, ...]
     rule: str
     manifest: Mapping[str, Any] = field(repr=False)
+    kind: str = field(default="fully synthetic", init=False)
     _fusion: Fusion = field(repr=False)
     _drawn: Imputations = field(repr=False)
 
@@ -71,7 +72,7 @@ class Synthetic:
         """Number of synthetic data sets."""
         return self._drawn.m
 
-    def frame(self, number: int = 1) -> Any:
+    def survey(self, number: int = 1) -> Survey:
         """Return a synthetic data set, 1 … m, in the library that the survey came in.
 
         If the survey has weights, each record has the same: the survey's sum of weights over the number of records,
@@ -82,16 +83,16 @@ class Synthetic:
         FusionError
             If there is no such data set.
         """
-        return self._frame(number).to_native()
-
-    def _frame(self, number: int) -> Frame:
-        weight = self._fusion.receiver.weight
-        return self._drawn.completed(number).select(*([weight] if weight else []), *self.columns)
+        weight, donor = self._fusion.receiver.weight, self._fusion.donor
+        frame = self._drawn.completed(number).select(*([weight] if weight else []), *self.columns)
+        kept = {c: k for c, k in donor.kinds.items() if c in self.columns}
+        labels = {c: text for c, text in donor.labels.items() if c in self.columns}
+        return Survey(frame, weight=weight, kinds=kept, labels=labels, dollars=donor.dollars, unit="synthetic record")
 
     @property
-    def frames(self) -> list[Any]:
-        """All synthetic data sets; see `frame`."""
-        return [self.frame(number) for number in range(1, self.m + 1)]
+    def size_ratio(self) -> float:
+        """Records of a data set over rows of the survey."""
+        return self.rows / len(self._fusion.training(1).weight)
 
     def numbers(self, column: str) -> FloatArray:
         """Return an amount of all data sets, or the codes of a class, shape (m, rows)."""
@@ -99,40 +100,6 @@ class Synthetic:
         if variable is None or not variable.kind.is_class:
             return self._drawn.numbers(column)
         return np.stack([encode(series, variable) for series in self._drawn.values[column]])
-
-    def pool(self, analysis: Callable[[Any], Any], rule: str | None = None, **options: Any) -> Pooled:
-        """Analyse each data set, and combine by the rule for this kind of data.
-
-        Parameters
-        ----------
-        analysis
-            A data set (see `frame`) → estimates and their variances, as if it were a simple random sample: two
-            arrays of shape (k,), or numbers; or a fitted result that `microimpute.pool` takes.
-        rule
-            Another rule than `rule`. Those of synthpop take the survey for a simple random sample too; the rule for
-            fully synthetic data learns what weights and households do from how the data sets differ.
-        options
-            As `microimpute.pool` takes; ``size_ratio`` is set.
-
-        Returns
-        -------
-        Pooled
-
-        Raises
-        ------
-        PoolingError
-            If there is one data set and the rule needs several, or results can't be pooled.
-        """
-        results = [analysis(frame) for frame in self.frames]
-        said: dict[str, Any] = {"rule": rule or self.rule, "size_ratio": self.rows / self._donors} | options
-        if isinstance(results[0], tuple):
-            estimates, variances = (np.array(part, dtype=np.float64) for part in zip(*results, strict=True))
-            return pool(estimates, variances, **said)
-        return pool(results, **said)
-
-    @property
-    def _donors(self) -> int:
-        return len(self._fusion.training(1).weight)
 
     def utility(self) -> dict[str, list[float]]:
         """Say how well a classifier tells synthetic records from the survey's.
