@@ -199,5 +199,6 @@ def kinds_of(columns: Iterable[str]) -> dict[str, Kind]:
 def labels_of(columns: Iterable[str]) -> dict[str, str]:
     """Return what columns mean."""
     labels = {name: label for name, (_, label) in CHARACTERISTICS.items()}
-    labels |= {name: f"{label}, dollars a year" for name, label in SPENDING.items()} | DESIGN_LABELS
+    labels |= {name: f"{label}, dollars a year" for name, label in SPENDING.items()}
+    labels |= dict(DESIGN_LABELS)
     return {c: labels[c] for c in columns if c in labels}

@@ -85,4 +85,5 @@ def by_consumer_unit(frame: pd.DataFrame, spending: Sequence[str]) -> pd.DataFra
     for column in (c for c in ASKED_LAST if c in rows):
         known = rows.groupby("CUID")[column].last()  # the last one that is not missing
         new[column] = known.to_numpy(np.float64, na_value=np.nan)
-    return out.assign(**new)
+    whole_frame: pd.DataFrame = out.assign(**new)
+    return whole_frame

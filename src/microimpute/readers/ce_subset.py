@@ -233,4 +233,4 @@ def _share(path: Path, data: pd.DataFrame, weight: npt.NDArray[np.float64], quar
             f"the number of consumer units of {unknown[0]} is not known here", f"Give share= for {path.name}."
         )
     population = float(np.average([PUBLISHED[y][0] * 1e3 for y in years], weights=weight))
-    return min(1.0, round(20 * weight.sum() / quarters / population) / 20)
+    return min(1.0, round(20 * float(weight.sum()) / quarters / population) / 20)

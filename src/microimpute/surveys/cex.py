@@ -118,12 +118,15 @@ class CEX(Connector):
         files = ["fmli", "mtbi"] if by_ucc else ["fmli"]
         with open_release(path, files, given.get("year"), 5 if calendar else 4) as release:
             year = release.year
+            others = sorted({kind for kind, _, _ in release.members} - set(files))
             read = read_interview(release, by_ucc=by_ucc, calendar=calendar, extra=extra, table=uccs)
+        unread = [f"in the release and not read: {', '.join(others)}"] if others else []
         notes = [
             f"spending of {'calendar year' if calendar else 'interviews of'} {year}, from "
             f"{'expenditures by UCC (MTBI)' if by_ucc else 'summary variables of the family files'}; "
             f"weights are FINLWT21 / 4 × months in scope / 3, replicate weights likewise (blank ones 0)",
             *read.notes,
+            *unread,
         ]
         frame = _of_units(read.frame, read.spending, given, notes)
         checks = _checks(frame, year, year, "FINCBTXM")

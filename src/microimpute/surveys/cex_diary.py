@@ -145,7 +145,13 @@ def _families(release: Release, quarter: tuple[int, int]) -> pd.DataFrame:
     newid = frame["NEWID"].to_numpy(np.int64)
     weights = {c: frame[c].to_numpy(np.float64, na_value=0.0) / 4 for c in REPLICATES}
     weight = frame["FINLWT21"].to_numpy(np.float64) / 4
-    design = {"CUID": newid // 10, "WEEK": newid % 10, "YEAR": quarter[0], "QUARTER": quarter[1], WEIGHT: weight}
+    design: dict[str, Any] = {
+        "CUID": newid // 10,
+        "WEEK": newid % 10,
+        "YEAR": quarter[0],
+        "QUARTER": quarter[1],
+        WEIGHT: weight,
+    }
     return frame.assign(**design, **weights)
 
 
