@@ -2,10 +2,10 @@
 
     python scripts/make_ucc_table.py <folder with CE-HG-*.txt> <ce-pumd-interview-diary-dictionary.xlsx>
 
-Groupings decide, the newest year first. Codes of the dictionary that no grouping of spending holds are known and no
-spending (trade-in allowances, principal, parts of vehicle outlays ...); codes that came after the newest grouping stay
-unknown, so that readers list them. `DIARY` is by hand: codes of the Diary for which no grouping is at hand, placed by
-their titles in the dictionary.
+Groupings decide, the newest year first. Codes that the dictionary has for any of their years and no grouping of
+spending holds are no part of total expenditures as published (trade-in allowances, principal, parts of vehicle outlays
+...); codes that ended before the oldest grouping or came after the newest stay unknown, so that readers list them.
+`DIARY` is by hand: codes of the Diary for which no grouping is at hand, placed by their titles in the dictionary.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 from microimpute.readers.ucc import CATEGORIES, category_of, read_grouping
 
 TARGET = Path(__file__).parents[1] / "src" / "microimpute" / "data" / "ce_ucc.csv"
-NEWEST = 2022
+OLDEST, NEWEST = 2013, 2022
 #: Category → codes of the Diary alone.
 DIARY = {
     "food_away": "190215 190216 190912 190921 190922",
@@ -77,13 +77,13 @@ def _of_groupings(folder: Path) -> Iterator[dict[str, str]]:
 def _of_dictionary(path: Path) -> Iterator[dict[str, str]]:
     by_hand = {int(ucc): category for category, many in DIARY.items() for ucc in many.split()}
     for row in _sheet(path, "sheet3"):
-        survey, file, variable, code, title, first, *_ = [*row, *[""] * 6]
+        survey, file, variable, code, title, first, _, last, *_ = [*row, *[""] * 8]
         if variable != "UCC" or file not in ("MTBI", "EXPD") or not re.fullmatch(r"\d{6}", code):
             continue
         ucc = int(code)
         if ucc in by_hand and survey == "DIARY":
             yield _row(ucc, by_hand[ucc], 1, "by hand", title)
-        elif file == "MTBI" and first.isdigit() and int(first) <= NEWEST and ucc not in by_hand:
+        elif file == "MTBI" and int(first or 0) <= NEWEST and int(last or NEWEST) >= OLDEST and ucc not in by_hand:
             yield _row(ucc, "", 1, "dictionary", title)
 
 

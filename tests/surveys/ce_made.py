@@ -33,7 +33,7 @@ STEMS = {
     **{"vehicle_other": "VEHINS", "public_transport": "PUBTRA", "health_insurance": "HLTHIN"},
     **{"medical_services": "MEDSRV", "drugs": "PREDRG", "medical_supplies": "MEDSUP", "entertainment": "ENTERT"},
     **{"personal_care": "PERSCA", "reading": "READ", "education": "EDUCA", "childcare": "BBYDAY"},
-    **{"tobacco": "TOBACC", "miscellaneous": "MISC", "cash_contributions": "CASHCO", "insurance_pensions": "PERINS"},
+    **{"tobacco": "TOBACC", "miscellaneous": "MISCX4", "cash_contributions": "CASHCO", "insurance_pensions": "PERINS"},
 }
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -110,7 +110,7 @@ def summaries(frame: pd.DataFrame, spent: pd.DataFrame, table: pd.DataFrame) -> 
     every = [f"{s}{e}" for s in STEMS.values() for e in ("CQ", "PQ")]
     wide = wide.reindex(index=frame["NEWID"], columns=every, fill_value=0.0)
     for e in ("CQ", "PQ"):
-        wide[f"TOTEXP{e}"] = wide[[f"{s}{e}" for s in STEMS.values()]].sum(axis=1)
+        wide[f"TOTEX4{e}"] = wide[[f"{s}{e}" for s in STEMS.values()]].sum(axis=1)
         wide[f"HOUSOP{e}"] += wide[f"BBYDAY{e}"]
     return pd.concat([frame, wide.round(6).reset_index(drop=True)], axis=1)
 

@@ -87,7 +87,7 @@ def test_summary_variables_give_the_same(period: str, made: Made) -> None:
 
 
 def test_spending_that_no_category_has_is_shown(made: Made, tmp_path: Path) -> None:
-    more = {"fmli212": lambda t: t.assign(TOTEXPCQ=t["TOTEXPCQ"] + 10.0)}
+    more = {"fmli212": lambda t: t.assign(TOTEX4CQ=t["TOTEX4CQ"] + 10.0)}
     write_release(tmp_path / "intrvw21.zip", changes=more)
     read = CEX().read(tmp_path / "intrvw21.zip", spending="summary")
     second = (read.numbers("QINTRVMO") - 1) // 3 == 1
@@ -319,3 +319,11 @@ def test_options(options: dict[str, Any], message: str, made: Made) -> None:
 
 def test_registry_finds_it() -> None:
     assert isinstance(connector("cex"), CEX)
+
+
+def test_codes_of_years_without_a_grouping_are_told(made: Made, tmp_path: Path) -> None:
+    path = tmp_path / "intrvw23.zip"
+    write_release(path, 2023)
+    told = [n for n in CEX().read(path).notes if "codes of 2023 may differ" in n]
+    assert len(told) == 1
+    assert not any("may differ" in n for n in (*CEX().read(made[0]).notes, *CEX().read(path, spending="summary").notes))

@@ -15,6 +15,7 @@ __all__ = [
     "REPLICATES",
     "SPENDING",
     "SUMMARY",
+    "SUMMARY_TOTAL",
     "TABLES",
     "WEIGHT",
     "kinds_of",
@@ -123,7 +124,8 @@ SPENDING: Mapping[str, str] = {
 }
 
 #: Category → summary variables of the family file that add up to it (a minus before what is taken off), without the
-#: ending PQ or CQ. Only names of more than 25 years' standing are used; food in all was renamed in 2024Q2.
+#: ending PQ or CQ. MISCX4 and TOTEX4 count what is asked in the last interview alone four times, as the groupings do;
+#: student loan interest is in them, and in the groupings under education. Food in all was renamed in 2024.
 SUMMARY: Mapping[str, tuple[str, ...]] = {
     "food_home": ("FDHOME",),
     "food_away": ("FDAWAY",),
@@ -153,10 +155,12 @@ SUMMARY: Mapping[str, tuple[str, ...]] = {
     "education": ("EDUCA",),
     "childcare": ("BBYDAY",),
     "tobacco": ("TOBACC",),
-    "miscellaneous": ("MISC",),
+    "miscellaneous": ("MISCX4",),
     "cash_contributions": ("CASHCO",),
     "insurance_pensions": ("PERINS",),
 }
+#: Total of the summary variables, likewise.
+SUMMARY_TOTAL = "TOTEX4"
 
 DESIGN_LABELS: Mapping[str, str] = {
     "NEWID": "consumer unit and interview number (last digit)",

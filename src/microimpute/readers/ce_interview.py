@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from microimpute.errors import SurveyError
-from microimpute.readers.ce_columns import CHARACTERISTICS, REPLICATES, SUMMARY, WEIGHT
+from microimpute.readers.ce_columns import CHARACTERISTICS, REPLICATES, SUMMARY, SUMMARY_TOTAL, WEIGHT
 from microimpute.readers.ce_files import Release, read_columns, whole_numbers
 from microimpute.readers.ce_rows import months_in_year
 from microimpute.readers.ce_spending import INTERVIEW, Tally
@@ -74,7 +74,7 @@ def read_interview(
     """
     year = release.year
     quarters = [(year, q) for q in (1, 2, 3, 4)] + [(year + 1, 1)] * calendar
-    stems = [] if by_ucc else sorted({s.lstrip("-") for parts in SUMMARY.values() for s in parts} | {"TOTEXP"})
+    stems = [] if by_ucc else sorted({s.lstrip("-") for parts in SUMMARY.values() for s in parts} | {SUMMARY_TOTAL})
     frames = [read_families(release, q, [*extra, *(f"{s}{e}" for s in stems for e in ("PQ", "CQ"))]) for q in quarters]
     frame = pd.concat(frames, ignore_index=True)
     _refuse_twice(release, frame)
@@ -155,7 +155,7 @@ def _summaries(frame: pd.DataFrame, when: FloatArray, month: FloatArray, year: i
         return np.asarray(sign * (current * cq + before * pq))
 
     parts = np.column_stack([sum((amount(s) for s in stems), np.zeros(len(frame))) for stems in SUMMARY.values()])
-    rest = np.round(amount("TOTEXP") - parts.sum(axis=1), 2) + 0.0
+    rest = np.round(amount(SUMMARY_TOTAL) - parts.sum(axis=1), 2) + 0.0
     return np.column_stack([parts, rest])
 
 

@@ -109,7 +109,10 @@ def read_subset(
         data, notes = _link_months(path, data, start, months_from)
     frame, spending = _annual(path, data, notes, share)
     notes.append("income is as collected: what was not answered counts as 0, so its mean is below the published one")
-    notes.append("only spending of the interview's own calendar quarter is in the file, one or two months a row")
+    notes.append(
+        "only spending of the interview's own calendar quarter is in the file, one or two months a row, and never that "
+        "of March, June, September and December: means of a year miss the end-of-year season"
+    )
     return frame, spending, notes
 
 

@@ -34,6 +34,8 @@ from microimpute.surveys.base import Connector
 
 __all__ = ["CEX"]
 
+#: Years whose groupings the table of UCCs was made from.
+GROUPED = range(2013, 2023)
 _TABLE_ENDINGS = (".csv", ".csv.gz", ".parquet")
 _CHOICES = {
     "spending": ("ucc", "summary"),
@@ -45,7 +47,7 @@ _CHOICES = {
 _RELEASE_ONLY = ("year", "spending", "period", "replicates", "implicates", "grouping")
 _SUBSET_ONLY = ("first", "months_from", "share")
 #: The Interview alone has no housekeeping supplies, personal care products and non-prescription drugs, and the
-#: integrated tables take some items from the Diary: 4% to 8% of total expenditures.
+#: integrated tables take some items from the Diary, so totals are below theirs: 10% is a bound of ours.
 _TOLERANCE = {"consumer units, millions": 0.025, "mean total expenditures": 0.10, "mean income before taxes": 0.04}
 
 
@@ -120,6 +122,10 @@ class CEX(Connector):
             year = release.year
             others = sorted({kind for kind, _, _ in release.members} - set(files))
             read = read_interview(release, by_ucc=by_ucc, calendar=calendar, extra=extra, table=uccs)
+        if by_ucc and "grouping" not in given and year not in GROUPED:
+            read.notes.append(
+                f"categories are those of the groupings of {GROUPED[0]} to {GROUPED[-1]}; codes of {year} may differ"
+            )
         unread = [f"in the release and not read: {', '.join(others)}"] if others else []
         notes = [
             f"spending of {'calendar year' if calendar else 'interviews of'} {year}, from "
