@@ -200,6 +200,14 @@ def test_unknown_uccs_are_listed(tmp_path: Path) -> None:
         spoilt(tmp_path, "mtbi213", replace_ucc(3000))
 
 
+def test_lines_without_a_ucc_are_listed(tmp_path: Path) -> None:
+    read = spoilt(
+        tmp_path, "mtbi213", lambda t: t.assign(UCC=t["UCC"].where(t.index >= 12), COST=t["COST"].where(t.index < 2990))
+    )
+    assert any("no grouping knows these UCCs: none (12 lines," in n for n in read.notes)
+    assert "10 lines without an amount count as 0" in read.notes
+
+
 def test_a_grouping_makes_them_known(tmp_path: Path) -> None:
     (tmp_path / "CE-HG-Inter-2023.txt").write_text(GROUPING)
     read = spoilt(tmp_path, "mtbi213", replace_ucc(3000), grouping=tmp_path / "CE-HG-Inter-2023.txt")

@@ -196,11 +196,8 @@ def read_columns(
     with release.opened(key) as handle:
         table = arrow_csv.read_csv(handle, convert_options=options)
     table = table.rename_columns(wanted)
-    for column in ("NEWID", "UCC"):
-        if column in wanted and table[column].null_count:
-            raise SurveyError(
-                f"column {column} of {name} holds gaps", "Get the file again; it is complete as published."
-            )
+    if table["NEWID"].null_count:
+        raise SurveyError(f"column NEWID of {name} holds gaps", "Get the file again; it is complete as published.")
     return table
 
 

@@ -24,7 +24,8 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Implicates of income before taxes.
 IMPLICATES = tuple(f"FINCBTX{i}" for i in range(1, 6))
-_REQUIRED = ("NEWID", "FINLWT21", "QINTRVMO", "QINTRVYR", "AGE_REF", "FAM_SIZE", "FINCBTXM")
+_COMPLETE = ("FINLWT21", "QINTRVMO", "QINTRVYR")
+_REQUIRED = ("NEWID", *_COMPLETE, "AGE_REF", "FAM_SIZE", "FINCBTXM")
 #: Codes and counts; the rest of the characteristics is money.
 _WHOLE = (*(c for c, (k, _) in CHARACTERISTICS.items() if k.value != "semicontinuous"), "QINTRVMO", "QINTRVYR")
 
@@ -113,7 +114,7 @@ def read_families(release: Release, quarter: tuple[int, int], extra: Sequence[st
     """
     key = ("fmli", *quarter)
     table = read_columns(release, key, [*_REQUIRED, *extra], [c for c in CHARACTERISTICS if c not in _REQUIRED])
-    for column in _REQUIRED:
+    for column in _COMPLETE:
         if table[column].null_count:
             raise SurveyError(
                 f"column {column} of {release.members[key]} holds {table[column].null_count:,} gaps",

@@ -21,6 +21,8 @@ UNKNOWN_SHARE = 0.01
 UNMATCHED_SHARE = 0.01
 #: Most UCCs that a note or an error lists.
 _LISTED = 10
+#: Stands for a UCC that is blank; no code is 0, so it counts as unknown.
+_NO_UCC = 0
 
 
 class Tally:
@@ -52,14 +54,15 @@ class Tally:
         self._dollars = self._unmatched_dollars = 0.0
 
     def add(self, lines: pa.Table) -> None:
-        """Add lines with columns NEWID, UCC and COST.
+        """Add lines with columns NEWID, UCC (blank ones count as unknown) and COST.
 
         Raises
         ------
         SurveyError
             If a UCC has not at most six digits, or one of a category that is not asked for.
         """
-        newid, ucc = (lines[c].to_numpy() for c in ("NEWID", "UCC"))
+        newid = lines["NEWID"].to_numpy()
+        ucc = lines["UCC"].combine_chunks().fill_null(_NO_UCC).to_numpy()
         cost = lines["COST"].to_numpy().astype(np.float64)
         if len(ucc) and (ucc.min() < 0 or ucc.max() > 999_999):
             raise SurveyError("a UCC has more than six digits", "Get the file again; column UCC may be shifted.")
@@ -139,7 +142,10 @@ class Tally:
 
     def _listed(self) -> str:
         by_dollars = sorted(self._unknown.items(), key=lambda item: -item[1][1])
-        told = [f"{u:06d} ({n:,} lines, {d:,.0f} dollars)" for u, (n, d) in by_dollars[:_LISTED]]
+        told = [
+            f"{f'{u:06d}' if u != _NO_UCC else 'none'} ({n:,} lines, {d:,.0f} dollars)"
+            for u, (n, d) in by_dollars[:_LISTED]
+        ]
         rest = len(by_dollars) - len(told)
         return ", ".join(told) + (f" and {rest} more" if rest else "")
 
