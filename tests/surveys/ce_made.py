@@ -115,11 +115,10 @@ def summaries(frame: pd.DataFrame, spent: pd.DataFrame, table: pd.DataFrame) -> 
     return pd.concat([frame, wide.round(6).reset_index(drop=True)], axis=1)
 
 
-def as_csv(frame: pd.DataFrame, header: list[str], *, quoted: bool = False) -> bytes:
-    """Write a frame in a layout: columns that it lacks are blank."""
-    columns = {
-        c: pa.array(frame[c], from_pandas=True) if c in frame else pa.nulls(len(frame), pa.string()) for c in header
-    }
+def as_csv(frame: pd.DataFrame, header: list[str], *, quoted: bool = False, filled: bool = False) -> bytes:
+    """Write a frame in a layout: columns that it lacks are blank, or hold some number."""
+    rest = pa.array(np.arange(len(frame)) % 997) if filled else pa.nulls(len(frame), pa.string())
+    columns = {c: pa.array(frame[c], from_pandas=True) if c in frame else rest for c in header}
     columns |= {str(c): pa.array(frame[c], from_pandas=True) for c in frame if c not in columns}
     table = pa.table(columns)
     if quoted:
@@ -139,6 +138,7 @@ def write_release(
     changes: Mapping[str, Change] | None = None,
     leave_out: tuple[str, ...] = (),
     later_layout: bool = False,
+    filled: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Write a release as a zip; returns its tables by file name. `changes` spoil or replace tables by file name."""
     rng = np.random.default_rng(year)
@@ -157,5 +157,7 @@ def write_release(
                 change = (changes or {}).get(member)
                 tables[member] = change(content) if change else content
                 own = [c for c in header if c in tables[member] or c not in content]
-                archive.writestr(f"intrvw{year % 100:02d}/{member}.csv", as_csv(tables[member], own, quoted=quoted))
+                archive.writestr(
+                    f"intrvw{year % 100:02d}/{member}.csv", as_csv(tables[member], own, quoted=quoted, filled=filled)
+                )
     return tables
