@@ -1,0 +1,1 @@
+"""Layouts of survey files that several connectors share."""
