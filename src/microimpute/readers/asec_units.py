@@ -203,7 +203,9 @@ class _Grouped:
         if self.unit == "household":
             return person["householder"] == 1
         column, value = {"family": ("A_FAMREL", 1), "spm unit": ("SPM_HEAD", 1), "tax unit": ("DEP_STAT", 0)}[self.unit]
-        return np.asarray(person[column] == value if column in person else np.zeros(len(self.group), dtype=bool))
+        if column not in person:
+            return np.zeros(len(self.group), dtype=bool)
+        return np.asarray(person[column] == value, dtype=bool)
 
     def total(self, values: npt.NDArray[np.generic], rows: Mask | None = None) -> FloatArray:
         """Add up values over each unit's persons; gaps count as nothing."""
