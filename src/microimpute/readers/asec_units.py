@@ -201,11 +201,12 @@ class _Grouped:
     def _is_reference(self) -> Mask:
         person = self.person
         if self.unit == "household":
-            return person["householder"] == 1
+            return np.asarray(person["householder"] == 1, dtype=bool)
         column, value = {"family": ("A_FAMREL", 1), "spm unit": ("SPM_HEAD", 1), "tax unit": ("DEP_STAT", 0)}[self.unit]
         if column not in person:
             return np.zeros(len(self.group), dtype=bool)
-        return np.asarray(person[column] == value, dtype=bool)
+        found: Mask = person[column] == value
+        return found
 
     def total(self, values: npt.NDArray[np.generic], rows: Mask | None = None) -> FloatArray:
         """Add up values over each unit's persons; gaps count as nothing."""

@@ -7,16 +7,18 @@ lengths (trailing blanks are often stripped) and a field beyond a line's end is 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+import gzip
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from microimpute.errors import SurveyError, closest
 
-__all__ = ["Field", "Lines", "read_layout"]
+__all__ = ["Field", "Lines", "blocks", "parse_numbers", "read_layout"]
 
 FloatArray = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
@@ -63,7 +65,8 @@ def read_layout(path: Path) -> dict[str, dict[str, Field]]:
     """
     if not path.is_file():
         raise SurveyError(f"there is no layout {path}", "Check the path.")
-    with path.open(newline="", encoding="utf-8") as handle:
+    opener = gzip.open if path.name.endswith(".gz") else open
+    with opener(path, "rt", newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     wanted = ("record", "name", "start", "width", "decimals")
     if not rows or any(c not in rows[0] for c in wanted):
@@ -228,3 +231,30 @@ def _number(text: bytes, decimals: int) -> float | None:
     if not np.isfinite(value):
         return None
     return value if b"." in stripped else value / 10.0**decimals
+
+
+def blocks(handle: IO[bytes], name: str, size: int = 64 << 20) -> Iterator[Lines]:
+    """Read a file's lines a block at a time, so that a large file need not be held.
+
+    Parameters
+    ----------
+    handle
+        The file.
+    name
+        Its name, for errors.
+    size
+        Bytes of a block.
+
+    Raises
+    ------
+    SurveyError
+        If the file is empty, or a web page.
+    """
+    rest, any_lines = b"", False
+    while content := handle.read(size):
+        whole, newline, rest = (rest + content).rpartition(b"\n")
+        if newline:
+            any_lines = True
+            yield Lines(whole + newline, name)
+    if rest.strip() or not any_lines:
+        yield Lines(rest, name)

@@ -14,6 +14,7 @@ from microimpute.kinds import Kind
 from microimpute.readers.asec_files import AsecTables, asec_variables, read_asec
 from microimpute.readers.asec_replicates import attach
 from microimpute.readers.asec_units import MADE, UNITS, build
+from microimpute.readers.frames_of_numbers import as_numbers
 from microimpute.survey import Check, Survey
 from microimpute.surveys.base import Connector
 
@@ -90,7 +91,7 @@ class CPSASEC(Connector):
         tables = read_asec(Path(path), None if layout is None else Path(layout))
         units = build(tables, unit)
         keys, weight, word = UNITS[unit]
-        frame = _frame(units.columns)
+        frame = as_numbers(units.columns)
         notes = [f"{len(frame):,} rows of {word}s, survey year {tables.year}", *tables.notes, *units.notes]
         notes += _universe(tables) + _flag_shares(tables)
         replicates: tuple[str, ...] = ()
@@ -135,20 +136,6 @@ class CPSASEC(Connector):
                 if column in labels:
                     labels[column] += f" ({who})"
         return labels
-
-
-def _frame(columns: Mapping[str, FloatArray]) -> pd.DataFrame:
-    """Make a frame of whole numbers where a column holds nothing else, gaps kept."""
-    import pyarrow as pa
-
-    made = {}
-    for name, values in columns.items():
-        gaps = ~np.isfinite(values)
-        filled = np.where(gaps, 0.0, values)
-        whole = bool(np.array_equal(filled, np.trunc(filled)))
-        made[name] = pa.array(filled.astype(np.int64) if whole else filled, mask=gaps if gaps.any() else None)
-    table: pd.DataFrame = pa.table(made).to_pandas(types_mapper=pd.ArrowDtype)
-    return table
 
 
 def _universe(tables: AsecTables) -> list[str]:

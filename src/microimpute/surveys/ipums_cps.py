@@ -17,6 +17,7 @@ from microimpute.kinds import Kind
 from microimpute.readers.ddi import Codebook, Column, read_ddi
 from microimpute.readers.delimited import read_numbers
 from microimpute.readers.fixed_width import Lines
+from microimpute.readers.frames_of_numbers import as_array
 from microimpute.readers.members import only, opened
 from microimpute.survey import Survey
 from microimpute.surveys.base import Connector
@@ -253,7 +254,6 @@ def _frame(columns: Columns, book: Codebook, words: bool) -> pd.DataFrame:
             text = [None if gap else known.get(int(v), f"code {v:.0f}") for v, gap in zip(filled, gaps, strict=True)]
             made[name] = pa.array(text, pa.string())
         else:
-            whole = bool(np.array_equal(filled, np.trunc(filled)))
-            made[name] = pa.array(filled.astype(np.int64) if whole else filled, mask=gaps if gaps.any() else None)
+            made[name] = as_array(values)
     table: pd.DataFrame = pa.table(made).to_pandas(types_mapper=pd.ArrowDtype)
     return table
