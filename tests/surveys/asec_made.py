@@ -30,12 +30,12 @@ INCOMES = (
 
 #: Households: members as (relationship A_EXPRRP, age, sex, family, spouse's line, partner's line, parent's line).
 #: 1 couple with a child; 2 single; 3 unmarried couple, the partner with a child of her own; 4 lone parent with a
-#: grown son and a roomer.
+#: grown son and a roomer of 17.
 HOUSEHOLDS = [
     [(1, 45, 1, 1, 2, -1, 0), (4, 43, 2, 1, 1, -1, 0), (5, 10, 1, 1, 0, -1, 1)],
     [(2, 70, 2, 1, 0, -1, 0)],
     [(2, 30, 2, 1, 0, 2, 0), (13, 28, 1, 2, 0, 1, 0), (12, 5, 2, 2, 0, -1, 2)],
-    [(1, 55, 2, 1, 0, -1, 0), (5, 25, 1, 1, 0, -1, 1), (14, 40, 1, 2, 0, -1, 0)],
+    [(1, 55, 2, 1, 0, -1, 0), (5, 25, 1, 1, 0, -1, 1), (14, 17, 1, 2, 0, -1, 0)],
 ]
 
 

@@ -14,6 +14,7 @@ from asec_made import INCOMES, replicates, tables, write_csv, write_fixed, write
 
 from microimpute.errors import SurveyError
 from microimpute.kinds import Kind
+from microimpute.manifest import file_facts
 from microimpute.readers.asec_units import UNITS
 from microimpute.survey import Survey
 from microimpute.surveys.cps_asec import CPSASEC
@@ -62,8 +63,8 @@ def test_who_lives_in_a_household(path: Path) -> None:
         "own_children": [1, 0, 1, 1],
         "own_children_under_18": [1, 0, 1, 0],
         "persons": [3, 1, 3, 3],
-        "adults": [2, 1, 2, 3],
-        "under_18": [1, 0, 1, 0],
+        "adults": [2, 1, 2, 2],
+        "under_18": [1, 0, 1, 1],
         "families": [1, 1, 2, 2],
         "family_persons": [3, 1, 3, 2],
     }
@@ -116,6 +117,24 @@ def test_tax_units_and_spm_units(path: Path) -> None:
     assert spm.numbers("couple").sum() == 100
     assert spm.weight == "SPM_WEIGHT"
     assert (spm.numbers("SPM_TOTVAL") == 1000).all()
+
+
+def test_spouses_who_file_apart_are_not_in_one_tax_unit(made: Made, tmp_path: Path) -> None:
+    wife = made["person"]["A_EXPRRP"] == 4
+    apart = made["person"].assign(TAX_ID=made["person"]["TAX_ID"] + 50 * wife)
+    path = write_csv({**made, "person": apart}, tmp_path)
+    assert read(path, unit="tax unit").numbers("spouse").sum() == 0
+    assert read(path).numbers("spouse").sum() == 50
+
+
+def test_a_folder_has_one_hash_in_the_manifest(made: Made, tmp_path: Path) -> None:
+    with zipfile.ZipFile(write_csv(made, tmp_path)) as archive:
+        archive.extractall(tmp_path / "folder")
+    before = file_facts(tmp_path / "folder")
+    assert before == file_facts(tmp_path / "folder")
+    file = tmp_path / "folder" / "ffpub23.csv"
+    file.write_bytes(file.read_bytes().replace(b"5", b"6", 1))
+    assert file_facts(tmp_path / "folder")["sha256"] != before["sha256"]
 
 
 def test_what_is_not_in_universe_allocated_or_topcoded_is_counted(made: Made, tmp_path: Path) -> None:

@@ -31,6 +31,17 @@ def path(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dta(frame, tmp_path_factory.mktemp("scf"))
 
 
+@pytest.fixture(scope="module")
+def weights(frame: pd.DataFrame) -> pd.DataFrame:
+    first = frame[::5]
+    return replicates(first["YY1"].to_numpy(), first["X42001"].to_numpy())
+
+
+@pytest.fixture(scope="module")
+def weights_file(weights: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dta(weights, tmp_path_factory.mktemp("weights"), "p19_rw1.dta")
+
+
 def read(path: Path, **options: object) -> Survey:
     return SCFFull().read(path, **options)
 
@@ -119,10 +130,9 @@ def test_another_wave_says_what_it_lacks(frame: pd.DataFrame, tmp_path: Path) ->
     assert "formulas are from the codebook of 2019 and were not compared with that of 1989" in notes
 
 
-def test_replicates(frame: pd.DataFrame, path: Path, tmp_path: Path) -> None:
-    first = frame[::5]
-    rep = replicates(first["YY1"].to_numpy(), first["X42001"].to_numpy())
-    survey = read(path, replicates=zipped(write_dta(rep, tmp_path, "p19_rw1.dta"), "scf2019rw1s.zip"))
+def test_replicates(weights: pd.DataFrame, weights_file: Path, path: Path) -> None:
+    rep = weights
+    survey = read(path, replicates=zipped(weights_file, "scf2019rw1s.zip"))
     assert (len(survey.replicates), survey.replicate_rule) == (999, "scf")
     products = (rep["wt1b7"].fillna(0) * rep["mm7"].fillna(0)).to_numpy()
     np.testing.assert_allclose(survey.numbers("WT1B7"), np.repeat(products, 5) / 5, rtol=1e-6)
@@ -130,11 +140,12 @@ def test_replicates(frame: pd.DataFrame, path: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(totals, survey.weights().sum(), rtol=1e-6)
 
 
-def test_variance_is_the_surveys_rule(frame: pd.DataFrame, path: Path, tmp_path: Path) -> None:
+def test_variance_is_the_surveys_rule(
+    frame: pd.DataFrame, weights: pd.DataFrame, weights_file: Path, path: Path
+) -> None:
     """Sampling variance in implicate 1 over the 999 replicates, plus 6/5 of the variance between implicates."""
-    first = frame[::5]
-    rep = replicates(first["YY1"].to_numpy(), first["X42001"].to_numpy())
-    survey = read(path, replicates=write_dta(rep, tmp_path, "p19_rw1.dta"))
+    first, rep = frame[::5], weights
+    survey = read(path, replicates=weights_file)
     known, stocks, number = survey.replicated(), survey.numbers("stocks"), survey.implicates()
 
     def mean(values: np.ndarray, weight: np.ndarray) -> float:
@@ -142,8 +153,8 @@ def test_variance_is_the_surveys_rule(frame: pd.DataFrame, path: Path, tmp_path:
 
     each = [known.within(number == i).estimate(mean, stocks) for i in range(1, 6)]
     pooled = pool([float(e.estimate) for e in each], [float(e.variance) for e in each], rule="scf")
-    weights = rep.filter(like="wt1b").fillna(0).to_numpy() * rep.filter(like="mm").fillna(0).to_numpy()
-    by_replicate = [np.average(first["X3915"].clip(lower=0), weights=w) for w in weights.T]
+    many = rep.filter(like="wt1b").fillna(0).to_numpy() * rep.filter(like="mm").fillna(0).to_numpy()
+    by_replicate = [np.average(first["X3915"].clip(lower=0), weights=w) for w in many.T]
     between = np.var(
         [np.average(frame["X3915"].clip(lower=0)[i::5], weights=first["X42001"]) for i in range(5)], ddof=1
     )
@@ -171,20 +182,23 @@ def test_summary_extract_of_1989_has_other_key_names(tmp_path: Path) -> None:
     assert SCF().read(tmp_path / "rscfp1989.dta", dollars=2019).keys == ("YY1",)
 
 
-def made_replicates(frame: pd.DataFrame) -> pd.DataFrame:
-    first = frame[::5]
-    return replicates(first["YY1"].to_numpy(), first["X42001"].to_numpy())
-
-
-def test_replicates_of_another_wave(frame: pd.DataFrame, path: Path, tmp_path: Path) -> None:
-    rep = made_replicates(frame)
-    other = write_dta(rep.assign(yy1=rep["yy1"] + 100, y1=rep["y1"] + 1000), tmp_path, "p22_rw1.dta")
+def test_replicates_of_another_wave(weights: pd.DataFrame, path: Path, tmp_path: Path) -> None:
+    rep = weights
+    other = tmp_path / "p22_rw1.csv"
+    rep.assign(yy1=rep["yy1"] + 100, y1=rep["y1"] + 1000).to_csv(other, index=False)
     with pytest.raises(SurveyError, match=r"12 of 12 households \(YY1\) have no replicate weights"):
         read(path, replicates=other)
     larger = rep.copy()
     larger[[f"wt1b{i}" for i in range(1, 1000)]] *= 1.2
+    larger.to_csv(other, index=False)
     with pytest.raises(SurveyError, match="999 of 999 replicates don't sum to"):
-        read(path, replicates=write_dta(larger, tmp_path, "p16_rw1.dta"))
+        read(path, replicates=other)
+
+
+def test_replicates_as_csv_are_the_same(weights: pd.DataFrame, weights_file: Path, path: Path, tmp_path: Path) -> None:
+    weights.drop(columns="yy1").to_csv(tmp_path / "p19_rw1.csv", index=False)
+    csv, dta = read(path, replicates=tmp_path / "p19_rw1.csv"), read(path, replicates=weights_file)
+    np.testing.assert_allclose(csv.numbers("WT1B999"), dta.numbers("WT1B999"), rtol=1e-6)
 
 
 def test_replicates_that_are_missing_or_another_file(path: Path, tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def _set_missing(columns: Columns, book: Codebook) -> list[str]:
             continue
         codes = list(column.no_answer)
         width = column.field.width - column.field.decimals
-        if not codes and width >= _WIDE:
+        if not codes:  # none of a narrow column
             codes = [10.0**w - less for w in range(_WIDE, width + 1) for less in (1, 2)]
         gone = np.isin(columns[name], codes)
         if gone.any():
