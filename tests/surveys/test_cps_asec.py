@@ -17,6 +17,7 @@ from microimpute.kinds import Kind
 from microimpute.manifest import file_facts
 from microimpute.readers.asec_units import UNITS
 from microimpute.survey import Survey
+from microimpute.surveys import cps_asec
 from microimpute.surveys.cps_asec import CPSASEC
 
 Made = Mapping[str, pd.DataFrame]
@@ -281,6 +282,27 @@ def test_csv_cut_off_within_a_line(made: Made, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-60])
     with pytest.raises(SurveyError, match=r"pppub23\.csv can't be read"):
         read(tmp_path / "cut")
+
+
+def test_fixed_width_cut_off_within_a_line(tmp_path: Path) -> None:
+    cut = write_fixed(tables(year=2014), tmp_path, 2014)
+    lines = cut.read_bytes().splitlines()
+    last = max(i for i, line in enumerate(lines) if line.startswith(b"3"))
+    cut.write_bytes(b"\n".join([*lines[:last], lines[last][:400]]))
+    with pytest.raises(SurveyError, match=r"person column PTOTVAL is blank in 1 of \d+ records"):
+        read(cut)
+
+
+def test_households_are_compared_with_the_published_number_in_a_full_file(
+    made: Made, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not read(path).checks
+    monkeypatch.setattr(cps_asec, "FULL", 100)
+    check = read(path).checks[0]
+    assert (check.published, check.passed) == (131.43, False)
+    assert check.found == pytest.approx(made["household"]["HSUP_WGT"].sum() / 1e8)
+    scaled = made["household"].assign(HSUP_WGT=(made["household"]["HSUP_WGT"] * 131.43 / check.found).astype(int))
+    assert read(write_csv({**made, "household": scaled}, tmp_path)).checks[0].passed
 
 
 def test_web_page(tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ def read_asec(path: Path, layout: Path | None = None) -> AsecTables:
     else:
         tables = _read_fixed_release(path, layout)
     _keep_interviewed(tables)
+    _refuse_gaps(tables)
     _match(tables)
     _decode_universe(tables)
     return tables
@@ -206,6 +207,18 @@ def _keep_interviewed(tables: AsecTables) -> None:
     tables.notes.append(f"{out:,} households that were not interviewed (H_HHTYPE 2, 3) left out")
 
 
+def _refuse_gaps(tables: AsecTables) -> None:
+    """Refuse gaps in required columns: as published they are complete, so a line was cut off."""
+    for record in RECORDS:
+        table: Columns = getattr(tables, record)
+        for column in _wanted(record, required=True):
+            if gaps := int((~np.isfinite(table[column])).sum()):
+                raise SurveyError(
+                    f"{tables.name}: {record} column {column} is blank in {gaps:,} of {len(table[column]):,} records",
+                    "The file may be cut off, or its layout be another year's; get it again.",
+                )
+
+
 def _match(tables: AsecTables) -> None:
     """Sort, check keys, and see that persons and households belong together."""
     _sort(tables)
@@ -233,9 +246,6 @@ def _sort(tables: AsecTables) -> None:
         ("person", ("PH_SEQ", "A_LINENO")),
     ):
         table: Columns = getattr(tables, record)
-        gaps = [k for k in keys if not np.isfinite(table[k]).all()]
-        if gaps:
-            raise SurveyError(f"{tables.name}: {record} column {gaps[0]} has gaps", "Get the file again.")
         order = np.lexsort([table[k] for k in reversed(keys)])
         table = {c: v[order] for c, v in table.items()}
         same = np.all([table[k][1:] == table[k][:-1] for k in keys], axis=0)
