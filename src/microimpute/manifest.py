@@ -35,7 +35,12 @@ def sha256(path: Path) -> str:
 
 
 def file_facts(path: Path) -> dict[str, Any]:
-    """Name, size and hash of an input."""
+    """Name, size and hash of an input; of a folder, over the names and hashes of the files in it."""
+    if path.is_dir():
+        inside = sorted(p for p in path.rglob("*") if p.is_file())
+        listed = "".join(f"{p.relative_to(path).as_posix()} {sha256(p)}\n" for p in inside)
+        size = sum(p.stat().st_size for p in inside)
+        return {"file": path.name, "bytes": size, "sha256": hashlib.sha256(listed.encode()).hexdigest()}
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
 
 

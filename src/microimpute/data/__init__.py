@@ -24,7 +24,7 @@ def bundled(name: str) -> Path:
         If there is no such file; says which there are.
     """
     folder = Path(str(resources.files(__name__)))
-    files = [f.name for f in folder.iterdir() if f.suffix in (".csv", ".parquet")]
+    files = [f.name for f in folder.iterdir() if f.suffix in (".csv", ".parquet", ".gz")]
     if name not in files:
         raise SurveyError(f"no bundled file is called {name!r}", closest(name, files))
     return folder / name

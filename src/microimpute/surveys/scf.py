@@ -20,9 +20,10 @@ from pyarrow import csv as arrow_csv
 
 from microimpute.data import bundled
 from microimpute.errors import SurveyError, first_line
-from microimpute.frames import UNREADABLE, read_file, refuse_html
+from microimpute.frames import UNREADABLE, Frame, read_file, refuse_html
 from microimpute.kinds import Kind
 from microimpute.prices import price_factor
+from microimpute.readers.scf_replicates import attach
 from microimpute.rules import parse_all
 from microimpute.survey import Check, Survey
 from microimpute.surveys.base import Connector
@@ -134,8 +135,12 @@ class SCF(Connector):
     options: ClassVar[Mapping[str, str]] = {
         "year": "survey year; default: found in the file's name",
         "dollars": "year whose prices the money is in; default: found from the published median net worth",
+        "replicates": "file of the 999 replicate weights (p19_rw1.dta or its zip)",
     }
-    types: ClassVar[Mapping[str, tuple[type, ...]]] = dict.fromkeys(options, (int, np.integer))
+    types: ClassVar[Mapping[str, tuple[type, ...]]] = {
+        **dict.fromkeys(("year", "dollars"), (int, np.integer)),
+        "replicates": (str, Path),
+    }
     #: Kinds of the columns whose kind is certain.
     kinds: ClassVar[Mapping[str, Kind]] = {v["name"]: Kind(v["kind"]) for v in _variables() if v["kind"]}
 
@@ -147,7 +152,7 @@ class SCF(Connector):
         path
             The file as published.
         **options
-            ``year`` and ``dollars``, see `options`.
+            ``year``, ``dollars`` and ``replicates``, see `options`.
 
         Raises
         ------
@@ -160,6 +165,8 @@ class SCF(Connector):
         year = _wave(path, options.get("year"))
         data = _load(path)
         data.columns = [str(c).upper() for c in data.columns]
+        if "XX1" in data and "YY1" not in data:  # the names of 1989
+            data = data.rename(columns={"XX1": "YY1", "X1": "Y1"})
         _refuse_other_files(path, data)
         _refuse_gaps(path, data)
         _add_design(path, data, year)
@@ -167,18 +174,21 @@ class SCF(Connector):
         weight = data["WGT"].to_numpy(np.float64)
         median = weighted_median(data["NETWORTH"].to_numpy(np.float64), weight)
         dollars = _dollars(path, year, median, options.get("dollars"))
+        frame, replicates, said = _add_replicates(frame, weight, options.get("replicates"))
         return Survey(
             frame,
             weight="WGT",
             keys=("YY1",),
             implicate="IMPLICATE",
+            replicates=replicates,
+            replicate_rule="scf" if replicates else "",
             kinds={c: k for c, k in self.kinds.items() if c in data},
             dollars=dollars,
             unit="household",
             source=f"{self.title}, {year}, Board of Governors of the Federal Reserve System ({path.name})",
             labels={c: label for c, label in self.variables.items() if c in data},
             checks=_checks(year, dollars, float(weight.sum()), median),
-            notes=_notes(data, year, dollars),
+            notes=[*_notes(data, year, dollars), *said],
         )
 
 
@@ -264,6 +274,14 @@ def _add_design(path: Path, data: pd.DataFrame, year: int) -> None:
         )
     data["IMPLICATE"] = pd.Series(number, index=data.index).astype("int64[pyarrow]")
     data["YEAR"] = pd.Series(year, index=data.index).astype("int64[pyarrow]")
+
+
+def _add_replicates(frame: Frame, weight: FloatArray, path: Any) -> tuple[Frame, tuple[str, ...], list[str]]:
+    if path is None:
+        return frame, (), []
+    many, said = attach(Path(path), frame["YY1"].to_numpy().astype(np.int64), weight)
+    joined = nw.concat([frame, nw.from_native(many, eager_only=True)], how="horizontal")
+    return joined, tuple(many.columns), said
 
 
 def _dollars(path: Path, year: int, median: float, given: int | None) -> int:
