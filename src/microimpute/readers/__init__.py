@@ -1,1 +1,1 @@
-"""Layouts of survey files that several connectors share: zips and folders, columns by position or name, codebooks, UCCs."""
+"""Layouts of survey files that several connectors share: zips, columns by position or name, codebooks, UCCs."""
