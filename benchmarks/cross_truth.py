@@ -8,8 +8,9 @@ auxiliary file with both. Printed per file, as means over divisions of household
 - the rank correlation of Y and Z given X, and without X;
 - the share of Z that the fifth with most Y has (by weight);
 
-in the receiver's truth, with independent fusion, with ρ drawn from what the auxiliary file estimates (mean and standard
-error), with ρ drawn from a uniform prior from 0 to 0.6; and the bounds of the share given the neighbourhoods.
+in the receiver's truth; in the truth once reordered to be independent given X; with independent fusion; with ρ drawn from
+what the auxiliary file estimates (mean and standard error); with ρ drawn from a uniform prior from 0 to 0.6; and the
+bounds of the share given the neighbourhoods.
 """
 
 import argparse
@@ -101,7 +102,10 @@ def one_division(frame: pd.DataFrame, seed: int) -> dict[str, np.ndarray]:
         household=both["unit"].to_numpy().astype(np.uint64),
         seed=seed,
     )
-    out = {"truth": figures(receiver, receiver["Y"].to_numpy(float), receiver["Z"].to_numpy(float), predictors)}
+    true_y, true_z = receiver["Y"].to_numpy(float), receiver["Z"].to_numpy(float)
+    out = {"truth": figures(receiver, true_y, true_z, predictors)}
+    apart = reorder(x, true_y, true_z, 0.0, keys, weight=weight, drawn_with=out["truth"][0], seed=seed, size=50)
+    out["truth, made independent"] = figures(receiver, true_y, true_z[apart.source], predictors)
     beliefs: dict[str, Prior] = {
         "independent": Point(0.0),
         "rho estimated": found.prior(),
@@ -135,9 +139,9 @@ def report(title: str, frame: pd.DataFrame, divisions: int) -> None:
     mean = {name: np.mean([f[name] for f in found], axis=0) for name in found[0]}
     error = {n: np.std([f[n] - f["truth"] for f in found], axis=0, ddof=1) / np.sqrt(divisions) for n in found[0]}
     print(f"\n### {title}\n\n| | {' | '.join(FIGURES)} |\n|---|---|---|---|")
-    for name in ("truth", "independent", "rho estimated", "rho uniform"):
+    for name in ("truth", "truth, made independent", "independent", "rho estimated", "rho uniform"):
         cells = [
-            f"{v:.3f}" + (f" ± {e:.3f}" if name != "truth" else "")
+            f"{v:.3f}" + (f" ± {e:.3f}" if not name.startswith("truth") else "")
             for v, e in zip(mean[name], error[name], strict=True)
         ]
         print(f"| {name} | {' | '.join(cells)} |")
