@@ -8,9 +8,9 @@ auxiliary file with both. Printed per file, as means over divisions of household
 - the rank correlation of Y and Z given X, and without X;
 - the share of Z that the fifth with most Y has (by weight);
 
-in the receiver's truth; in the truth once reordered to be independent given X; with independent fusion; with ρ drawn from
-what the auxiliary file estimates (mean and standard error); with ρ drawn from a uniform prior from 0 to 0.6; and the
-bounds of the share given the neighbourhoods.
+in the receiver's truth; in the truth once reordered to be independent given X; with independent fusion; with ρ drawn
+from what the auxiliary file estimates (mean and standard error); with ρ drawn from a uniform prior from 0 to 0.6; and
+the bounds of the share given the neighbourhoods.
 """
 
 import argparse
