@@ -37,6 +37,7 @@ def test_receivers_beyond_donors_are_flagged_and_counted_by_group(sides):
     found = overlap(donor, receiver, keys(3_000), keys(2_000), receiver_weight=weight)
     assert found.flagged[outside].mean() > 0.97
     assert found.flagged[~outside].mean() < 0.05
+    assert found.unlike[outside].mean() > 0.9
     assert (found.effective[outside] < FEWEST).mean() > 0.8
     counts = found.counts(np.where(outside, "moved", "same"))
     assert counts["moved"]["flagged"] == found.flagged[outside].sum()
@@ -66,7 +67,9 @@ def test_weights_count_in_the_propensity():
     receiver = rng.integers(0, 2, 3_000).astype(float)[:, None]
     weight = np.where(donor[:, 0] == 1, 1.0, 10.0)
     assert overlap(donor, receiver, keys(4_000), keys(3_000)).auc > 0.6
-    assert overlap(donor, receiver, keys(4_000), keys(3_000), donor_weight=weight).auc == pytest.approx(0.5, abs=0.03)
+    by_weight = overlap(donor, receiver, keys(4_000), keys(3_000), donor_weight=weight)
+    assert by_weight.auc == pytest.approx(0.5, abs=0.03)
+    assert np.abs(by_weight.receiver_propensity - 0.5).max() < 0.1
 
 
 def test_donors_like_no_receiver_are_trimmed(sides):

@@ -134,7 +134,8 @@ def _table(
     same_length(what, len(code), len(x))
     of_rows = as_weight(weight, len(x), f"the weight of {what}")
     cell = x * shape[1] + code
-    return np.bincount(cell, weights=of_rows, minlength=shape[0] * shape[1]).reshape(shape)
+    table = np.bincount(cell, weights=of_rows, minlength=shape[0] * shape[1]).reshape(shape)
+    return np.asarray(table, dtype=np.float64)
 
 
 def _check_classes(in_y: FloatArray, in_z: FloatArray, classes: npt.NDArray[np.generic]) -> None:

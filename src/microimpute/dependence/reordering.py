@@ -288,4 +288,4 @@ def _account(
 def _rank_at(score: FloatArray, bundle: Latent) -> FloatArray:
     from scipy.special import ndtr
 
-    return np.clip(ndtr((score - bundle.centre) / bundle.spread), TINY, 1 - TINY)
+    return np.asarray(np.clip(ndtr((score - bundle.centre) / bundle.spread), TINY, 1 - TINY))
