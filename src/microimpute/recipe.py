@@ -11,7 +11,19 @@ from typing import Any
 
 from microimpute.errors import RecipeError, closest
 
-__all__ = ["FusionPart", "ImputePart", "Recipe", "ReportPart", "SurveyPart", "stock"]
+__all__ = [
+    "FusionPart",
+    "ImputePart",
+    "Recipe",
+    "ReportPart",
+    "SurveyPart",
+    "known_keys",
+    "part",
+    "stock",
+    "survey_part",
+    "typed",
+    "without_none",
+]
 
 
 @dataclass(frozen=True)
@@ -125,22 +137,22 @@ class Recipe:
         RecipeError
             If a key is unknown, missing, or of the wrong type.
         """
-        _known(content, ("title", "donor", "receiver", "fusion", "impute", "report"), "the recipe")
+        known_keys(content, ("title", "donor", "receiver", "fusion", "impute", "report"), "the recipe")
         for side in ("donor", "receiver"):
             if side not in content:
                 raise RecipeError(f"the recipe has no [{side}]", "Say which survey and file it is.")
         return cls(
-            donor=_survey(content["donor"], "donor", folder),
-            receiver=_survey(content["receiver"], "receiver", folder),
-            title=_typed(content.get("title", cls.title), str, "title"),
-            fusion=_part(FusionPart, content.get("fusion", {}), "fusion"),
-            impute=_part(ImputePart, content.get("impute", {}), "impute"),
-            report=_part(ReportPart, content.get("report", {}), "report"),
+            donor=survey_part(content["donor"], "donor", folder),
+            receiver=survey_part(content["receiver"], "receiver", folder),
+            title=typed(content.get("title", cls.title), str, "title"),
+            fusion=part(FusionPart, content.get("fusion", {}), "fusion"),
+            impute=part(ImputePart, content.get("impute", {}), "impute"),
+            report=part(ReportPart, content.get("report", {}), "report"),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values from which `from_dict` makes the same recipe."""
-        plain: dict[str, Any] = _without_none(asdict(self))
+        plain: dict[str, Any] = without_none(asdict(self))
         for side in ("donor", "receiver"):
             plain[side] |= plain[side].pop("options")
         return plain
@@ -163,7 +175,8 @@ def stock(name: str) -> Path:
     raise RecipeError(f"there is no stock recipe {name!r}", closest(name, found))
 
 
-def _known(content: Any, names: tuple[str, ...], where: str) -> None:
+def known_keys(content: Any, names: tuple[str, ...], where: str) -> None:
+    """Refuse what is no table, or has a key that is not among the names."""
     if not isinstance(content, Mapping):
         raise RecipeError(f"{where} is {content!r}", "Make it a table of keys and values.")
     for key in content:
@@ -171,7 +184,8 @@ def _known(content: Any, names: tuple[str, ...], where: str) -> None:
             raise RecipeError(f"{where} has an unknown key {key!r}", closest(key, names))
 
 
-def _typed(value: Any, kind: type, where: str) -> Any:
+def typed(value: Any, kind: type, where: str) -> Any:
+    """Refuse a value of another type."""
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise RecipeError(f"{where} is {value!r}", f"Give a value of type {kind.__name__}.")
     return value
@@ -189,40 +203,43 @@ _TYPES: dict[str, type] = {
 _LISTS = ("targets", "predictors", "rules", "by")
 
 
-def _part(cls: type[Any], content: Any, where: str) -> Any:
-    _known(content, tuple(cls.__dataclass_fields__), f"[{where}]")
+def part(cls: type[Any], content: Any, where: str) -> Any:
+    """Read one table of a recipe into its dataclass."""
+    known_keys(content, tuple(cls.__dataclass_fields__), f"[{where}]")
     values: dict[str, Any] = {}
     for key, value in content.items():
         name = f"{key} in [{where}]"
         if key in _LISTS:
-            values[key] = tuple(_typed(v, str, name) for v in _typed(value, list, name))
+            values[key] = tuple(typed(v, str, name) for v in typed(value, list, name))
         elif key in _TYPES:
-            values[key] = _typed(value, _TYPES[key], name)
+            values[key] = typed(value, _TYPES[key], name)
         else:
-            values[key] = dict(_typed(value, Mapping, name))
+            values[key] = dict(typed(value, Mapping, name))
     for column, kind in values.get("kinds", {}).items():
-        _typed(kind, str, f"the kind of {column!r} in [{where}]")
+        typed(kind, str, f"the kind of {column!r} in [{where}]")
     return cls(**values)
 
 
-def _survey(content: Any, side: str, folder: Path) -> SurveyPart:
+def survey_part(content: Any, side: str, folder: Path) -> SurveyPart:
+    """Read which survey a table names, and from which file."""
     if not isinstance(content, Mapping):
         raise RecipeError(f"[{side}] is {content!r}", "Make it a table of keys and values.")
     rest = dict(content)
-    name = _typed(rest.pop("survey", "table"), str, f"survey in [{side}]")
+    name = typed(rest.pop("survey", "table"), str, f"survey in [{side}]")
     path, bundled = rest.pop("path", None), rest.pop("bundled", None)
     if (path is None) == (bundled is None):
         raise RecipeError(f"[{side}] names {'no file' if path is None else 'two files'}", "Give path or bundled.")
     if path is None:
-        return SurveyPart(name, None, _typed(bundled, str, f"bundled in [{side}]"), rest)
+        return SurveyPart(name, None, typed(bundled, str, f"bundled in [{side}]"), rest)
     try:
-        file = Path(_typed(path, str, f"path in [{side}]")).expanduser()
+        file = Path(typed(path, str, f"path in [{side}]")).expanduser()
     except RuntimeError:
         raise RecipeError(f"path in [{side}] is {path!r}, but there is no such user", "Write the path out.") from None
     return SurveyPart(name, os.path.normpath(folder.absolute() / file), None, rest)
 
 
-def _without_none(value: Any) -> Any:
+def without_none(value: Any) -> Any:
+    """Leave out what is None, and make tuples lists."""
     if isinstance(value, Mapping):
-        return {k: _without_none(v) for k, v in value.items() if v is not None}
+        return {k: without_none(v) for k, v in value.items() if v is not None}
     return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,204 @@
+"""Recipes of several donors: a TOML file with one ``[[stage]]`` per donor.
+
+::
+
+    [receiver]
+    survey = "cps_tax_units"
+    path = "cps.csv.gz"
+
+    [[stage]]
+    name = "wealth"
+    donor = {survey = "scf", path = "SCFP2019.zip"}
+    fusion = {crosswalk = "scf_to_cps_tax_units", dollars = 2019}
+
+    [[stage]]
+    name = "spending"
+    donor = {survey = "cex", path = "fmli.csv.gz", unit = "consumer unit", dollars = 2014}
+    fusion = {crosswalk = "cex_to_cps_tax_units", dollars = 2019}
+    bridges = ["liquid_assets"]
+
+    [[link]]
+    first = "NETWORTH"
+    second = "total"
+    rho = {prior = "uniform", low = 0.0, high = 0.4}
+
+    [[edit]]
+    rule = "total <= 3 total_income + LIQ"
+    repair = "redraw"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from microimpute.errors import RecipeError
+from microimpute.recipe import (
+    FusionPart,
+    ImputePart,
+    Recipe,
+    SurveyPart,
+    known_keys,
+    part,
+    survey_part,
+    typed,
+    without_none,
+)
+
+__all__ = ["CrossPart", "EditPart", "LinkPart", "StagePart", "StagedRecipe", "read_recipe"]
+
+
+@dataclass(frozen=True)
+class StagePart:
+    """``[[stage]]``: one donor; see `microimpute.stages.Stage`.
+
+    Attributes
+    ----------
+    name
+        What reports call it.
+    donor, fusion
+        As in a recipe of one donor.
+    bridges
+        Names of the crosswalk's bridges that are used.
+    method, settings
+        As in ``[impute]``.
+    """
+
+    name: str
+    donor: SurveyPart
+    fusion: FusionPart = field(default_factory=FusionPart)
+    bridges: tuple[str, ...] = ()
+    method: str = "forest"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LinkPart:
+    """``[[link]]``: what is believed of the rank correlation of two columns; see `microimpute.stages.Link`."""
+
+    first: str
+    second: str
+    rho: Any
+
+
+@dataclass(frozen=True)
+class EditPart:
+    """``[[edit]]``: a rule across stages and its repair; see `microimpute.stages.Edit`."""
+
+    rule: str
+    repair: str = "redraw"
+    limit: int = 20
+
+
+@dataclass(frozen=True)
+class CrossPart:
+    """``[report]``: which two imputed amounts are crossed; default: those of the first link.
+
+    Attributes
+    ----------
+    by
+        The amount whose tenths make the groups: net worth, say.
+    of
+        The amount that is shown in them: total spending, say.
+    """
+
+    by: str | None = None
+    of: str | None = None
+
+
+@dataclass(frozen=True)
+class StagedRecipe:
+    """Everything that a run of several donors needs."""
+
+    receiver: SurveyPart
+    stages: tuple[StagePart, ...]
+    title: str = "Imputation from several donors"
+    links: tuple[LinkPart, ...] = ()
+    edits: tuple[EditPart, ...] = ()
+    impute: ImputePart = field(default_factory=ImputePart)
+    report: CrossPart = CrossPart()
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], folder: Path) -> StagedRecipe:
+        """Make a recipe from plain values.
+
+        Raises
+        ------
+        RecipeError
+            If a key is unknown, missing, or of the wrong type.
+        """
+        known_keys(content, ("title", "receiver", "stage", "link", "edit", "impute", "report"), "the recipe")
+        if "receiver" not in content:
+            raise RecipeError("the recipe has no [receiver]", "Say which survey and file it is.")
+        said = content.get("impute", {})
+        known_keys(said, ("m", "seed", "draws"), "[impute] of a recipe with stages")
+        return cls(
+            receiver=survey_part(content["receiver"], "receiver", folder),
+            stages=tuple(_stage(s, i, folder) for i, s in enumerate(_list(content, "stage"), 1)),
+            title=typed(content.get("title", cls.title), str, "title"),
+            links=tuple(_plain(LinkPart, s, f"link {i}") for i, s in enumerate(_list(content, "link"), 1)),
+            edits=tuple(_plain(EditPart, s, f"edit {i}") for i, s in enumerate(_list(content, "edit"), 1)),
+            impute=part(ImputePart, said, "impute"),
+            report=_plain(CrossPart, content.get("report", {}), "report"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values from which `from_dict` makes the same recipe."""
+        plain: dict[str, Any] = without_none(asdict(self))
+        plain["receiver"] |= plain["receiver"].pop("options")
+        for stage in plain["stages"]:
+            stage["donor"] |= stage["donor"].pop("options")
+        plain["impute"] = {key: plain["impute"][key] for key in ("m", "seed", "draws")}
+        return {{"stages": "stage", "links": "link", "edits": "edit"}.get(key, key): v for key, v in plain.items()}
+
+
+def read_recipe(path: str | Path) -> Recipe | StagedRecipe:
+    """Read a TOML file, of one donor or of several.
+
+    Raises
+    ------
+    RecipeError
+        If it is missing, not TOML, or says something unknown.
+    """
+    file = Path(path)
+    try:
+        staged = file.is_file() and "stage" in (content := tomllib.loads(file.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        staged = False  # the other reader says what is wrong
+    return StagedRecipe.from_dict(content, file.parent) if staged else Recipe.read(file)
+
+
+def _list(content: Mapping[str, Any], key: str) -> list[Any]:
+    found: list[Any] = typed(content.get(key, []), list, f"[[{key}]]")
+    return found
+
+
+def _stage(content: Any, number: int, folder: Path) -> StagePart:
+    where = f"stage {number}"
+    known_keys(content, tuple(StagePart.__dataclass_fields__), where)
+    for key in ("name", "donor"):
+        if key not in content:
+            raise RecipeError(f"{where} has no {key}", "Name the stage, and say which survey and file it is from.")
+    bridges = typed(content.get("bridges", []), list, f"bridges of {where}")
+    return StagePart(
+        name=typed(content["name"], str, f"name of {where}"),
+        donor=survey_part(content["donor"], f"donor of {where}", folder),
+        fusion=part(FusionPart, content.get("fusion", {}), f"fusion of {where}"),
+        bridges=tuple(typed(b, str, f"bridges of {where}") for b in bridges),
+        method=typed(content.get("method", "forest"), str, f"method of {where}"),
+        settings=dict(typed(content.get("settings", {}), Mapping, f"settings of {where}")),
+    )
+
+
+_KINDS: dict[str, type] = {"first": str, "second": str, "rule": str, "repair": str, "limit": int, "by": str, "of": str}
+
+
+def _plain(cls: type[Any], content: Any, where: str) -> Any:
+    known_keys(content, tuple(cls.__dataclass_fields__), f"[[{where}]]")
+    for key, found in cls.__dataclass_fields__.items():
+        if key not in content and found.default is not None and not isinstance(found.default, str | int):
+            raise RecipeError(f"[[{where}]] has no {key}", "Say what it is.")
+    return cls(**{k: typed(v, _KINDS[k], f"{k} of {where}") if k in _KINDS else v for k, v in content.items()})
