@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from microimpute.calibration import calibrate
     from microimpute.drawing import impute
     from microimpute.errors import MicroImputeError
     from microimpute.fusion import Fusion
@@ -29,6 +30,7 @@ __all__ = [
     "NonNegative",
     "Requires",
     "Survey",
+    "calibrate",
     "impute",
     "impute_missing",
     "method",
@@ -39,6 +41,7 @@ __all__ = [
 
 #: Where each public name lives; loaded on first use, so that the command line's help is instant.
 _HOMES = {
+    "calibration": ("calibrate",),
     "errors": ("MicroImputeError",),
     "fusion": ("Fusion",),
     "drawing": ("impute",),
@@ -54,7 +57,7 @@ _HOMES = {
 }
 
 #: Modules whose functions are best called by the module's name.
-_MODULES = ("pooling", "variance")
+_MODULES = ("calibration", "pooling", "variance")
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "BenchmarkError",
+    "CalibrationError",
     "FusionError",
     "MethodError",
     "MicroImputeError",
@@ -69,6 +70,10 @@ class BenchmarkError(MicroImputeError):
 
 class PoolingError(MicroImputeError):
     """Estimates can't be pooled, tested or given a variance the way that was asked."""
+
+
+class CalibrationError(MicroImputeError):
+    """Published aggregates can't be met the way that was asked."""
 
 
 class OutputError(MicroImputeError):
