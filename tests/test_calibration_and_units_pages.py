@@ -16,10 +16,10 @@ def shape(text: str) -> str:
     return re.sub(r"[ -]*-?[\d.,]*\d", " #", text)
 
 
-@pytest.mark.parametrize("page", ["calibration.md"])
+@pytest.mark.parametrize("page", ["calibration.md", "fetch.md"])
 def test_a_page_runs_and_prints_what_it_says(page):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    assert len(re.findall("```text", text)) >= 2
+    assert len(re.findall("```text", text)) >= 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         again = RUN(text)

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from microimpute.calibration import calibrate
     from microimpute.drawing import impute
     from microimpute.errors import MicroImputeError
+    from microimpute.fetching import fetch
     from microimpute.fusion import Fusion
     from microimpute.imputations import Imputations
     from microimpute.kinds import Kind
@@ -31,6 +32,7 @@ __all__ = [
     "Requires",
     "Survey",
     "calibrate",
+    "fetch",
     "impute",
     "impute_missing",
     "method",
@@ -43,6 +45,7 @@ __all__ = [
 _HOMES = {
     "calibration": ("calibrate",),
     "errors": ("MicroImputeError",),
+    "fetching": ("fetch",),
     "fusion": ("Fusion",),
     "drawing": ("impute",),
     "imputations": ("Imputations",),

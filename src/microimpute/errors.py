@@ -8,6 +8,7 @@ from collections.abc import Iterable
 __all__ = [
     "BenchmarkError",
     "CalibrationError",
+    "FetchError",
     "FusionError",
     "MethodError",
     "MicroImputeError",
@@ -50,6 +51,10 @@ def _again(kind: type[MicroImputeError], problem: str, remedy: str) -> MicroImpu
 
 class SurveyError(MicroImputeError):
     """A survey file or frame is not what it was said to be."""
+
+
+class FetchError(MicroImputeError):
+    """A file can't be fetched from its publisher."""
 
 
 class FusionError(MicroImputeError):
