@@ -16,7 +16,7 @@ def shape(text: str) -> str:
     return re.sub(r"[ -]*-?[\d.,]*\d", " #", text)
 
 
-@pytest.mark.parametrize("page", ["calibration.md", "fetch.md"])
+@pytest.mark.parametrize("page", ["calibration.md", "fetch.md", "units.md"])
 def test_a_page_runs_and_prints_what_it_says(page):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     assert len(re.findall("```text", text)) >= 1
