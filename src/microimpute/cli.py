@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from microimpute.commands.fetch import fetch_command
+from microimpute.commands.inspect import inspect_command
 from microimpute.commands.shared import DIFFERENT
 from microimpute.commands.shared import plain_errors as _plain_errors
 from microimpute.commands.shared import progress as _progress
@@ -315,20 +316,9 @@ def surveys() -> None:
     click.echo(say.surveys())
 
 
-@main.command()
-@click.argument("file")
-@click.option("--survey", default="table", show_default=True, help="Connector to read it with.")
-def inspect(file: str, survey: str) -> None:
-    """Show the columns of FILE: type, kind as it would be inferred, zeros, gaps, range."""
-    with _plain_errors():
-        from microimpute import say
-        from microimpute.surveys.base import connector
-
-        click.echo(say.inspect(connector(survey).read(Path(file))))
-
-
 # Commands with a file of their own; each is a line here.
 main.add_command(fetch_command)
+main.add_command(inspect_command)
 
 
 if __name__ == "__main__":

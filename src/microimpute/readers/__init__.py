@@ -1,0 +1,1 @@
+"""Reading file layouts: what several connectors share, from bytes to columns."""
