@@ -4,8 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from microimpute.calibration import calibrate
     from microimpute.drawing import impute
     from microimpute.errors import MicroImputeError
+    from microimpute.fetching import fetch
     from microimpute.fusion import Fusion
     from microimpute.imputations import Imputations
     from microimpute.kinds import Kind
@@ -29,6 +31,8 @@ __all__ = [
     "NonNegative",
     "Requires",
     "Survey",
+    "calibrate",
+    "fetch",
     "impute",
     "impute_missing",
     "method",
@@ -40,7 +44,9 @@ __all__ = [
 
 #: Where each public name lives; loaded on first use, so that the command line's help is instant.
 _HOMES = {
+    "calibration": ("calibrate",),
     "errors": ("MicroImputeError",),
+    "fetching": ("fetch",),
     "fusion": ("Fusion",),
     "drawing": ("impute",),
     "imputations": ("Imputations",),
@@ -55,7 +61,7 @@ _HOMES = {
 }
 
 #: Modules whose functions are best called by the module's name.
-_MODULES = ("pooling", "stages", "synthesis", "variance")
+_MODULES = ("calibration", "pooling", "stages", "synthesis", "units", "variance")
 
 
 def __getattr__(name: str) -> Any:

@@ -4,54 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from microimpute.errors import MicroImputeError
+from microimpute.commands.fetch import fetch_command
+from microimpute.commands.inspect import inspect_command
+from microimpute.commands.shared import DIFFERENT
+from microimpute.commands.shared import plain_errors as _plain_errors
+from microimpute.commands.shared import progress as _progress
 
 if TYPE_CHECKING:
     from microimpute.benchmark.scores import Scores
     from microimpute.recipe import Recipe
 
 __all__ = ["main"]
-
-#: Exit code when what the user gave can't be used.
-BAD_INPUT = 2
-#: Exit code when a verification finds a difference.
-DIFFERENT = 1
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Turn the project's errors into one message and exit code 2."""
-    try:
-        yield
-    except MicroImputeError as error:
-        click.echo(f"Error: {error.problem}.\n       {error.remedy}", err=True)
-        sys.exit(BAD_INPUT)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, float], None]]:
-    """Show a bar on a terminal and plain lines elsewhere."""
-    start = time.monotonic()
-    if not sys.stderr.isatty():
-        yield lambda step, share: click.echo(f"[{time.monotonic() - start:6.1f} s] {step}", err=True)
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=100, bar_format="{percentage:3.0f}% |{bar:30}| {desc} ({elapsed})", leave=False) as bar:
-
-        def show(step: str, share: float) -> None:
-            bar.set_description_str(step)
-            bar.n = round(100 * share)
-            bar.refresh()
-
-        yield show
 
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -347,16 +316,9 @@ def surveys() -> None:
     click.echo(say.surveys())
 
 
-@main.command()
-@click.argument("file")
-@click.option("--survey", default="table", show_default=True, help="Connector to read it with.")
-def inspect(file: str, survey: str) -> None:
-    """Show the columns of FILE: type, kind as it would be inferred, zeros, gaps, range."""
-    with _plain_errors():
-        from microimpute import say
-        from microimpute.surveys.base import connector
-
-        click.echo(say.inspect(connector(survey).read(Path(file))))
+# Commands with a file of their own; each is a line here.
+main.add_command(fetch_command)
+main.add_command(inspect_command)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 __all__ = [
     "BenchmarkError",
+    "CalibrationError",
+    "FetchError",
     "FusionError",
     "MethodError",
     "MicroImputeError",
@@ -51,6 +53,10 @@ class SurveyError(MicroImputeError):
     """A survey file or frame is not what it was said to be."""
 
 
+class FetchError(MicroImputeError):
+    """A file can't be fetched from its publisher."""
+
+
 class FusionError(MicroImputeError):
     """Donor, receiver, targets, predictors and rules do not fit together."""
 
@@ -69,6 +75,10 @@ class BenchmarkError(MicroImputeError):
 
 class PoolingError(MicroImputeError):
     """Estimates can't be pooled, tested or given a variance the way that was asked."""
+
+
+class CalibrationError(MicroImputeError):
+    """Published aggregates can't be met the way that was asked."""
 
 
 class OutputError(MicroImputeError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from microimpute import analysis as analysis_module
 from microimpute import design, storage
 from microimpute import manifest as manifest_file
 from microimpute.analysis import Estimates
+from microimpute.calibration import Aggregate, calibrate
 from microimpute.errors import FusionError, OutputError, PoolingError
 from microimpute.export import base as exports
 from microimpute.frames import Frame, Series, aligned, make_series
@@ -205,6 +206,27 @@ class Imputations:
                 "Give them for the receiver's rows, in its order.",
             )
         return given
+
+    def calibrated(self, targets: Mapping[str, float] | Iterable[Aggregate], **options: Any) -> Imputations:
+        """Return imputations whose weighted totals meet published aggregates, in every implicate.
+
+        Parameters
+        ----------
+        targets, options
+            As `microimpute.calibrate` takes: ``how="weights"`` or ``"values"``, ``distance``, ``bounds``.
+
+        Returns
+        -------
+        Imputations
+            New ones; ``manifest["calibration"]`` has every total before and after.
+
+        Raises
+        ------
+        CalibrationError
+            If a total can't be met; names it, and the range that it could have.
+        """
+        made: Imputations = calibrate(self, targets, **options).result
+        return made
 
     def save(self, folder: str | Path) -> None:
         """Write `imputations.parquet`, `completed.parquet` and `manifest.json` into a new directory.

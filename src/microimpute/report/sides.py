@@ -71,7 +71,7 @@ class Sides:
 
 def both_sides(imputations: Imputations, fusion: Fusion) -> Sides:
     """Line up donors and implicates."""
-    weights = [fusion.donor.weights(), fusion.receiver.weights()]
+    weights = [fusion.donor.weights(), imputations.receiver.weights()]  # the receiver's may have been calibrated
     kept: list[Rows] = [slice(None) if (w > 0).all() else w > 0 for w in weights]
     donor = {name: values[kept[0]] for name, values in fusion.donor_columns().items()}
     return Sides(fusion, imputations, weights[0][kept[0]], weights[1][kept[1]], donor, kept[0], kept[1])

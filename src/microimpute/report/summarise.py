@@ -89,6 +89,7 @@ def summarise(
         "concepts": [{key: str(c.get(key, "")) for key in CONCEPT} for c in concepts],
         "choices": choices(imputations.manifest),
         "rules": sections.rules(imputations, fusion),
+        "calibration": [dict(made) for made in imputations.manifest.get("calibration", ())],
         "checks": sections.checks(fusion),
         "notes": sections.notes(imputations.manifest),
         "kinds": sections.kinds(imputations.manifest),

@@ -1,4 +1,4 @@
-"""Any table: a Parquet, CSV or Stata file whose design is said by hand."""
+"""Any table: a Parquet, CSV or Stata file whose design is said by hand, or by a short TOML file."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from typing import Any, ClassVar
 import numpy as np
 
 from microimpute.frames import as_frame
-from microimpute.survey import Survey
+from microimpute.readers.description import Description, described, find
+from microimpute.survey import Survey, replace_survey
 from microimpute.surveys.base import Connector
 
 __all__ = ["TableFile"]
 
 
 class TableFile(Connector):
-    """Reads a table as it is; nothing is renamed, recoded or checked."""
+    """Reads a table as it is; nothing is renamed or checked, and only what a description says is recoded."""
 
     name: ClassVar[str] = "table"
     title: ClassVar[str] = "Any table (Parquet, CSV or Stata file)"
     publisher: ClassVar[str] = "yourself"
     variables: ClassVar[Mapping[str, str]] = {}
     options: ClassVar[Mapping[str, str]] = {
+        "description": "TOML file that says all this and more (docs/surveys.md), or the name of one that is shipped",
         "weight": "column of survey weights; default: every row counts alike",
         "keys": "columns that together name a unit",
         "implicate": "column that numbers the file's own implicates",
@@ -34,7 +36,7 @@ class TableFile(Connector):
         "unit": "what a row is, in a word",
     }
     types: ClassVar[Mapping[str, tuple[type, ...]]] = {
-        **dict.fromkeys(("weight", "implicate", "replicate_rule", "unit"), (str,)),
+        **dict.fromkeys(("description", "weight", "implicate", "replicate_rule", "unit"), (str,)),
         **dict.fromkeys(("keys", "household", "replicates"), (str, list, tuple)),
         "kinds": (Mapping,),
         "dollars": (int, np.integer),
@@ -56,4 +58,10 @@ class TableFile(Connector):
             If the file can't be read, an option does not exist or is of another type, or a named column is not there.
         """
         self.check(options)
-        return Survey(as_frame(Path(path)), source=f"file {Path(path).name}", **options)
+        table, source = as_frame(Path(path)), f"file {Path(path).name}"
+        said = {name: value for name, value in options.items() if name != "description"}
+        if options.get("description") is None:
+            return Survey(table, source=source, **said)
+        survey = described(table, Description.read(find(options["description"], Path(path))), source)
+        kinds = {**survey.kinds, **(said.pop("kinds", None) or {})}
+        return replace_survey(survey, kinds=kinds, **said)
