@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from microimpute import Imputations, Survey, pool, synthesise, synthesise_partially
+from microimpute import Imputations, Survey, pool, synthesise
 from microimpute.errors import FusionError, MethodError, OutputError, PoolingError
 from microimpute.methods.qrf import QRF
 from microimpute.pooling import RULES
-from microimpute.synthesis import load
+from microimpute.synthesis import load, synthesise_partially
 from microimpute.testing import example_donor
 from microimpute.variance import mean
 

@@ -4,10 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from microimpute.calibration import calibrate
     from microimpute.drawing import impute
     from microimpute.errors import MicroImputeError
-    from microimpute.fetching import fetch
     from microimpute.fusion import Fusion
     from microimpute.imputations import Imputations
     from microimpute.kinds import Kind
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from microimpute.rules import Identity, NonNegative, Requires
     from microimpute.runner import run
     from microimpute.survey import Survey
-    from microimpute.synthesis import synthesise, synthesise_partially
+    from microimpute.synthesis import synthesise
 
 __version__ = "0.1.0"
 
@@ -31,22 +29,17 @@ __all__ = [
     "NonNegative",
     "Requires",
     "Survey",
-    "calibrate",
-    "fetch",
     "impute",
     "impute_missing",
     "method",
     "pool",
     "run",
     "synthesise",
-    "synthesise_partially",
 ]
 
 #: Where each public name lives; loaded on first use, so that the command line's help is instant.
 _HOMES = {
-    "calibration": ("calibrate",),
     "errors": ("MicroImputeError",),
-    "fetching": ("fetch",),
     "fusion": ("Fusion",),
     "drawing": ("impute",),
     "imputations": ("Imputations",),
@@ -57,11 +50,11 @@ _HOMES = {
     "rules": ("Identity", "NonNegative", "Requires"),
     "runner": ("run",),
     "survey": ("Survey",),
-    "synthesis": ("synthesise", "synthesise_partially"),
+    "synthesis": ("synthesise",),
 }
 
 #: Modules whose functions are best called by the module's name.
-_MODULES = ("calibration", "pooling", "stages", "synthesis", "units", "variance")
+_MODULES = ("calibration", "fetching", "pooling", "stages", "synthesis", "units", "variance")
 
 
 def __getattr__(name: str) -> Any:

@@ -213,7 +213,7 @@ class Imputations:
         Parameters
         ----------
         targets, options
-            As `microimpute.calibrate` takes: ``how="weights"`` or ``"values"``, ``distance``, ``bounds``.
+            As `microimpute.calibration.calibrate` takes: ``how="weights"`` or ``"values"``, ``distance``, ``bounds``.
 
         Returns
         -------

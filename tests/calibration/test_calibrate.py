@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microimpute import Fusion, Imputations, Survey, calibrate, impute, impute_missing
-from microimpute.calibration import Aggregate
+from microimpute import Fusion, Imputations, Survey, impute, impute_missing
+from microimpute.calibration import Aggregate, calibrate
 from microimpute.errors import CalibrationError
 from microimpute.report import render, summarise
 from microimpute.rules import parse_all
