@@ -19,6 +19,7 @@ from microimpute.commands.shared import progress as _progress
 if TYPE_CHECKING:
     from microimpute.benchmark.scores import Scores
     from microimpute.recipe import Recipe
+    from microimpute.recipe_of_stages import StagedRecipe
 
 __all__ = ["main"]
 
@@ -56,13 +57,13 @@ def demo(out: str, m: int | None, seed: int | None, workers: int | None) -> None
 @main.command("run")
 @click.argument("recipe")
 @click.option("--out", help="New directory for the results. Default: out/<name of the recipe>.")
-@click.option("--donor", help="Donor file, instead of the recipe's.")
+@click.option("--donor", multiple=True, help="Donor file, instead of the recipe's; STAGE=FILE where there are several.")
 @click.option("--receiver", help="Receiver file, instead of the recipe's.")
 @_shared
 def run_command(
     recipe: str,
     out: str | None,
-    donor: str | None,
+    donor: tuple[str, ...],
     receiver: str | None,
     m: int | None,
     seed: int | None,
@@ -70,15 +71,9 @@ def run_command(
 ) -> None:
     """Run a RECIPE (a TOML file): from two survey files to an enhanced file and a report."""
     with _plain_errors():
-        from dataclasses import replace
+        from microimpute.recipe_of_stages import moved, read_recipe
 
-        from microimpute.recipe import Recipe
-
-        read = Recipe.read(recipe)
-        for side, path in (("donor", donor), ("receiver", receiver)):
-            if path is not None:
-                part = replace(getattr(read, side), path=str(Path(path).absolute()), bundled=None)
-                read = replace(read, **{side: part})
+        read = moved(read_recipe(recipe), donor, receiver)
         _run(read, out or f"out/{Path(recipe).stem}", m, seed, workers)
 
 
@@ -156,7 +151,7 @@ def _pair(text: str) -> tuple[str, str]:
     return column, kind
 
 
-def _run(recipe: Recipe, out: str, m: int | None, seed: int | None, workers: int | None) -> None:
+def _run(recipe: Recipe | StagedRecipe, out: str, m: int | None, seed: int | None, workers: int | None) -> None:
     """Run a recipe with what the command line changes in it, and say what came out."""
     from dataclasses import replace
 
@@ -167,7 +162,10 @@ def _run(recipe: Recipe, out: str, m: int | None, seed: int | None, workers: int
     start = time.monotonic()
     with _progress() as progress:
         result = runner.run(recipe, out, workers=workers, progress=progress)
-    click.echo(say.result(recipe, result))
+    if isinstance(result, runner.StagedResult):
+        click.echo(say.stages(result))
+    else:
+        click.echo(say.result(result))
     click.echo(f"Written in {time.monotonic() - start:.1f} s to {out}:")
     for name in sorted(p.name for p in Path(out).iterdir()):
         click.echo(f"  {out}/{name}")
@@ -175,15 +173,19 @@ def _run(recipe: Recipe, out: str, m: int | None, seed: int | None, workers: int
 
 @main.command()
 @click.argument("folder")
-@click.option("--donor", help="Where the donor file is now, if it has moved.")
+@click.option("--donor", multiple=True, help="Where the donor file is now, if it has moved; STAGE=FILE if several.")
 @click.option("--receiver", help="Where the receiver file is now, if it has moved.")
 @click.option("--workers", type=click.IntRange(1), help="Threads.")
-def verify(folder: str, donor: str | None, receiver: str | None, workers: int | None) -> None:
+def verify(folder: str, donor: tuple[str, ...], receiver: str | None, workers: int | None) -> None:
     """Run the manifest in FOLDER again and compare the hashes."""
     with _plain_errors():
         from microimpute import runner
 
-        moved = {side: path for side, path in (("donor", donor), ("receiver", receiver)) if path}
+        moved: dict[str, str] = {}
+        for text in donor:
+            stage, equals, path = text.partition("=")
+            moved |= {stage: path} if equals else {"donor": text}
+        moved |= {"receiver": receiver} if receiver else {}
         with _progress() as progress:
             lines = runner.verify(folder, inputs=moved, workers=workers, progress=progress)
         for line in lines:

@@ -242,4 +242,4 @@ def without_none(value: Any) -> Any:
     """Leave out what is None, and make tuples lists."""
     if isinstance(value, Mapping):
         return {k: without_none(v) for k, v in value.items() if v is not None}
-    return list(value) if isinstance(value, tuple) else value
+    return [without_none(v) for v in value] if isinstance(value, tuple) else value

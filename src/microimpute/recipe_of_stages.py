@@ -30,8 +30,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ from microimpute.recipe import (
     without_none,
 )
 
-__all__ = ["CrossPart", "EditPart", "LinkPart", "StagePart", "StagedRecipe", "read_recipe"]
+__all__ = ["CrossPart", "EditPart", "LinkPart", "StagePart", "StagedRecipe", "moved", "read_recipe"]
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,42 @@ def read_recipe(path: str | Path) -> Recipe | StagedRecipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         staged = False  # the other reader says what is wrong
     return StagedRecipe.from_dict(content, file.parent) if staged else Recipe.read(file)
+
+
+def moved(recipe: Recipe | StagedRecipe, donors: Sequence[str], receiver: str | None) -> Recipe | StagedRecipe:
+    """Return a recipe that takes files from other places.
+
+    Parameters
+    ----------
+    recipe
+        Of one donor, or of several.
+    donors
+        The donor's file; or ``STAGE=FILE``, for some of several.
+    receiver
+        The receiver's file; None leaves it.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such stage, or several files are given for one donor.
+    """
+
+    def at(part: SurveyPart, path: str) -> SurveyPart:
+        return replace(part, path=str(Path(path).absolute()), bundled=None)
+
+    if receiver is not None:
+        recipe = replace(recipe, receiver=at(recipe.receiver, receiver))
+    if isinstance(recipe, Recipe):
+        if len(donors) > 1:
+            raise RecipeError(f"{len(donors)} donor files are given for one donor", "Give one.")
+        return replace(recipe, donor=at(recipe.donor, donors[0])) if donors else recipe
+    stages = {stage.name: stage for stage in recipe.stages}
+    for text in donors:
+        name, _, path = text.partition("=")
+        if not path or name not in stages:
+            raise RecipeError(f"--donor {text!r} names no stage", f"Write STAGE=FILE, with {' or '.join(stages)}.")
+        stages[name] = replace(stages[name], donor=at(stages[name].donor, path))
+    return replace(recipe, stages=tuple(stages.values()))
 
 
 def _list(content: Mapping[str, Any], key: str) -> list[Any]:

@@ -17,13 +17,12 @@ from microimpute.kinds import describe
 from microimpute.margins import format_margins, margins
 from microimpute.methods.base import Method
 from microimpute.methods.base import methods as all_methods
-from microimpute.recipe import Recipe
 from microimpute.registry import find
-from microimpute.runner import Result
+from microimpute.runner import Result, StagedResult
 from microimpute.survey import Survey
 from microimpute.surveys.base import connectors
 
-__all__ = ["formats", "inspect", "method", "methods", "result", "surveys", "table"]
+__all__ = ["formats", "inspect", "method", "methods", "result", "stages", "surveys", "table"]
 
 
 def table(header: list[str], rows: list[list[str]], left: int = 1) -> str:
@@ -45,10 +44,11 @@ def formats() -> str:
     )
 
 
-def result(recipe: Recipe, done: Result) -> str:
+def result(done: Result) -> str:
     """Say what was read, assumed, compared and imputed."""
     fusion, imputations = done.fusion, done.imputations
-    parts = [recipe.title, "", _surveys_read(fusion)]
+    made = imputations.manifest
+    parts = [made["recipe"]["title"], "", _surveys_read(fusion)]
     notes = [f"  {'! ' if n.warning else '- '}{n.text}" for n in fusion.notes]
     if notes:
         parts += ["", "Notes (! may change conclusions):", *notes]
@@ -58,10 +58,30 @@ def result(recipe: Recipe, done: Result) -> str:
     parts += ["", format_margins(margins(fusion))]
     parts += [
         "",
-        f"Imputed by {recipe.impute.method}, {imputations.m} implicates, seed {recipe.impute.seed}:",
+        f"Imputed by {made['method']['name']}, {imputations.m} implicates, seed {made['seed']}:",
     ]
     parts += [_imputed(done), ""]
     return "\n".join(parts)
+
+
+def stages(done: StagedResult) -> str:
+    """Say what several donors gave, and what was assumed between them."""
+    manifest, parts = done.imputations.manifest, [done.imputations.manifest["recipe"]["title"], ""]
+    for name, fusion in done.fused.fusions.items():
+        parts += [f"Stage {name}", _surveys_read(fusion)]
+        parts += [f"  {'! ' if n.warning else '- '}{n.text}" for n in fusion.notes if n.warning or n.count]
+        own = done.fused.stages[name]
+        parts += ["", f"{own.m} implicates by {own.manifest['method']['name']}:", _imputed(Result(own, fusion)), ""]
+    parts += ["What these data cannot tell:"]
+    parts += [f"  ! {' and '.join(pair['stages'])}: {pair['assumed']}." for pair in manifest["pairs"]]
+    for link in manifest["links"]:
+        reached = ", ".join(f"{v:.2f}" for v in link["reached"])
+        parts.append(f"  - rank correlation of {link['first']} and {link['second']} given the predictors: {reached}")
+    for edit in manifest["edits"]:
+        parts.append(
+            f"  - {edit['rule']}: {edit['before']:,} rows broke it, {edit['after']:,} still do ({edit['repair']})."
+        )
+    return "\n".join([*parts, ""])
 
 
 def _surveys_read(fusion: Fusion) -> str:

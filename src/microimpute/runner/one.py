@@ -1,30 +1,24 @@
-"""Runs recipes: from two files to an output directory, and verifies such a directory later."""
+"""Runs recipes of one donor: from two files to an output directory."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from microimpute import manifest, storage
-from microimpute import rules as edit_rules
 from microimpute.crosswalks.base import crosswalk as crosswalk_named
-from microimpute.data import bundled
 from microimpute.drawing import impute
-from microimpute.errors import OutputError, RecipeError, closest
 from microimpute.fusion import Fusion
 from microimpute.implicates import Progress
 from microimpute.imputations import Imputations
 from microimpute.methods.base import method as method_named
-from microimpute.recipe import Recipe, SurveyPart
+from microimpute.recipe import Recipe
+from microimpute.runner.files import REPORT, fusion_parts, harmonised, path_of, read_survey
 from microimpute.survey import Survey
-from microimpute.surveys.base import connector
 
-__all__ = ["REPORT", "Difference", "Result", "read_surveys", "run", "verify"]
-
-REPORT = "report.html"
+__all__ = ["Result", "read_surveys", "run_one"]
 
 
 @dataclass(frozen=True)
@@ -43,54 +37,15 @@ class Result:
     fusion: Fusion
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One line of a verification: a file or package, what the manifest says, and what is found now."""
-
-    what: str
-    recorded: str
-    found: str
-
-    @property
-    def same(self) -> bool:
-        """Whether the two agree."""
-        return self.recorded == self.found
-
-
-def run(
-    recipe: Recipe | str | Path,
-    out: str | Path | None = None,
+def run_one(
+    known: Recipe,
+    out: str | Path | None,
     *,
-    workers: int | None = None,
-    progress: Progress | None = None,
-    before: Callable[[Fusion], None] | None = None,
+    workers: int | None,
+    progress: Progress | None,
+    before: Callable[[Fusion], None] | None,
 ) -> Result:
-    """Run a recipe.
-
-    Parameters
-    ----------
-    recipe
-        A `Recipe`, or the path of a TOML file.
-    out
-        New directory for ``imputations.parquet``, ``completed.parquet``, ``manifest.json`` and
-        ``report.html``; None writes nothing. It appears whole at the end or not at all.
-    workers
-        Threads; results do not depend on it.
-    progress
-        Called with a step's name and the share done.
-    before
-        Called with the checked `Fusion` before anything is drawn.
-
-    Returns
-    -------
-    Result
-
-    Raises
-    ------
-    MicroImputeError
-        Names the file or column and the remedy.
-    """
-    known = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
+    """Run a recipe of one donor; see `microimpute.run`."""
     if out is not None:
         storage.refuse_occupied(Path(out))
     tell = progress or (lambda step, share: None)
@@ -120,50 +75,21 @@ def run(
 
 def read_surveys(recipe: Recipe) -> tuple[Survey, Survey]:
     """Read both surveys and, if the recipe names a crosswalk, make their predictors comparable."""
-    donor, receiver = (_read(part, side) for part, side in ((recipe.donor, "donor"), (recipe.receiver, "receiver")))
-    if recipe.fusion.crosswalk is None:
-        if recipe.fusion.dollars is not None:
-            raise RecipeError("dollars in [fusion] needs a crosswalk", "Name one, or leave dollars out.")
-        return donor, receiver
-    walk = crosswalk_named(recipe.fusion.crosswalk)
-    for side, wanted, got in (
-        ("donor", walk.donor, recipe.donor.survey), ("receiver", walk.receiver, recipe.receiver.survey)
-    ):  # fmt: skip
-        if wanted != got:
-            raise RecipeError(f"crosswalk {walk.name!r} wants a {side} read by {wanted!r}, not {got!r}", "Change one.")
-    return walk.harmonise(donor, receiver, **({"dollars": recipe.fusion.dollars} if recipe.fusion.dollars else {}))
-
-
-def _path(part: SurveyPart) -> Path:
-    return bundled(part.bundled) if part.bundled is not None else Path(part.path or "")
-
-
-def _read(part: SurveyPart, side: str) -> Survey:
-    reader = connector(part.survey)
-    for option in part.options:
-        if option not in reader.options:
-            raise RecipeError(f"[{side}] has an unknown key {option!r}", closest(option, reader.options))
-    return reader.read(_path(part), **part.options)
+    donor, receiver = (
+        read_survey(part, side) for part, side in ((recipe.donor, "donor"), (recipe.receiver, "receiver"))
+    )
+    return harmonised(donor, receiver, recipe.fusion, (recipe.donor, recipe.receiver))
 
 
 def make_fusion(recipe: Recipe, donor: Survey, receiver: Survey) -> Fusion:
     """Check that what the recipe asks for can be done; the crosswalk says what the recipe leaves open."""
-    said = recipe.fusion
-    targets, predictors, rules = said.targets, said.predictors, said.rules
-    if said.crosswalk is not None:
-        walk = crosswalk_named(said.crosswalk)
-        targets = targets if targets is not None else walk.targets
-        predictors = predictors if predictors is not None else tuple(c.name for c in walk.concepts)
-        rules = rules if rules is not None else tuple(map(str, edit_rules.applicable(walk.rules, targets)))
-    if targets is None:
-        raise RecipeError("the recipe names no targets", "List them in [fusion].")
-    return Fusion(donor, receiver, targets=targets, predictors=predictors, rules=rules or (), kinds=said.kinds)
+    return Fusion(donor, receiver, **fusion_parts(recipe.fusion, "[fusion]"))
 
 
 def complete_manifest(recipe: Recipe, imputations: Imputations) -> dict[str, Any]:
     """Add recipe, inputs and versions to what `impute` said of a run."""
     inputs = {
-        side: manifest.file_facts(_path(part))
+        side: manifest.file_facts(path_of(part))
         for side, part in (("donor", recipe.donor), ("receiver", recipe.receiver))
     }
     return {
@@ -206,56 +132,3 @@ def _report(recipe: Recipe, imputations: Imputations, fusion: Fusion) -> str:
         remarks=remarks,
     )
     return render(summary)
-
-
-def verify(
-    folder: str | Path,
-    *,
-    inputs: Mapping[str, str | Path] | None = None,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> list[Difference]:
-    """Run a manifest again and compare hashes.
-
-    Parameters
-    ----------
-    folder
-        An output directory of `run`.
-    inputs
-        Where donor and receiver files are now, if they have moved: ``{"donor": path}``.
-    workers, progress
-        As in `run`.
-
-    Returns
-    -------
-    list of Difference
-        Inputs, package versions and outputs, each recorded and found.
-
-    Raises
-    ------
-    OutputError
-        If the directory was not written by a recipe.
-    """
-    recorded = manifest.read(Path(folder))
-    if "recipe" not in recorded or "outputs" not in recorded:
-        raise OutputError(f"{folder} was not written by a recipe", "Only runs of recipes can be verified.")
-    plain = recorded["recipe"]
-    for side, path in (inputs or {}).items():
-        plain[side] = {k: v for k, v in plain[side].items() if k != "bundled"} | {"path": str(Path(path).absolute())}
-    recipe = Recipe.from_dict(plain, Path(folder))
-    with tempfile.TemporaryDirectory() as place:
-        again = Path(place) / "again"
-        run(recipe, again, workers=workers, progress=progress)
-        found = manifest.read(again)
-    lines = [
-        Difference(f"input {side}", facts["sha256"], found["inputs"][side]["sha256"])
-        for side, facts in recorded["inputs"].items()
-    ]
-    lines += [Difference(f"version of {p}", v, found["versions"].get(p, "")) for p, v in recorded["versions"].items()]
-    for name, digest in recorded["outputs"].items():
-        kept = Path(folder) / name
-        lines.append(
-            Difference(f"{name} as it lies there", digest, manifest.sha256(kept) if kept.is_file() else "gone")
-        )
-        lines.append(Difference(f"{name} made again", digest, found["outputs"][name]))
-    return lines

@@ -17,7 +17,7 @@ from microimpute.fusion import Fusion
 from microimpute.keyed import Keys
 from microimpute.stages.stage import Stage
 
-__all__ = ["Link", "Linker", "check_links"]
+__all__ = ["Link", "Linker", "check_links", "shared_predictors"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -90,7 +90,7 @@ class Linker:
         nest = (implicate - 1) // self.draws + 1
         asked = [link.rho.draw(self.seed, nest, f"{link.first} {link.second}") for link in self.links]
         leads = np.column_stack([earlier[link.first] for link in self.links])
-        x = self._predictors()
+        x = shared_predictors(self.fusion, self.bridges)
         keys: Keys = self.fusion.receiver_keys
         said: dict[str, Any] = {"seed": self.seed, "implicate": implicate, "weight": self.weight, "others": block}
         begun: Any = 0.0
@@ -99,12 +99,6 @@ class Linker:
         done = reorder(x, leads, own, asked, keys, drawn_with=begun, **said)
         block[:] = block[done.source]
         self.accounts.append({"implicate": implicate, **done.plain()})
-
-    def _predictors(self) -> FloatArray:
-        """Return the predictors that surveys share as numbers, shape (rows, columns)."""
-        table = self.fusion.receivers
-        shared = [(v, c) for v, c in zip(table.variables, table.values.T, strict=True) if v.name not in self.bridges]
-        return np.hstack([features(v, c) for v, c in shared]).astype(np.float64)
 
     def plain(self) -> list[dict[str, Any]]:
         """Return links with what was asked and reached, in plain values for a manifest."""
@@ -119,6 +113,13 @@ class Linker:
             }
             for k, link in enumerate(self.links)
         ]
+
+
+def shared_predictors(fusion: Fusion, bridges: Sequence[str]) -> FloatArray:
+    """Return the receivers' predictors that are no bridges as numbers, shape (rows, columns)."""
+    table = fusion.receivers
+    shared = [(v, c) for v, c in zip(table.variables, table.values.T, strict=True) if v.name not in bridges]
+    return np.hstack([features(v, c) for v, c in shared]).astype(np.float64)
 
 
 def check_links(links: Sequence[Link], stages: Sequence[Stage]) -> None:

@@ -1,0 +1,81 @@
+"""What runs of every recipe share: reading surveys, and where their files are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from microimpute import rules as edit_rules
+from microimpute.crosswalks.base import crosswalk as crosswalk_named
+from microimpute.data import bundled
+from microimpute.errors import RecipeError, closest
+from microimpute.recipe import FusionPart, SurveyPart
+from microimpute.survey import Survey
+from microimpute.surveys.base import connector
+
+__all__ = ["REPORT", "fusion_parts", "harmonised", "path_of", "read_survey"]
+
+#: Name of the report in an output directory.
+REPORT = "report.html"
+
+
+def path_of(part: SurveyPart) -> Path:
+    """Return where a survey's file is."""
+    return bundled(part.bundled) if part.bundled is not None else Path(part.path or "")
+
+
+def read_survey(part: SurveyPart, where: str) -> Survey:
+    """Read a survey with its connector.
+
+    Raises
+    ------
+    RecipeError
+        If the connector has no such option; `where` says which table of the recipe has it.
+    """
+    reader = connector(part.survey)
+    for option in part.options:
+        if option not in reader.options:
+            raise RecipeError(f"[{where}] has an unknown key {option!r}", closest(option, reader.options))
+    return reader.read(path_of(part), **part.options)
+
+
+def fusion_parts(said: FusionPart, where: str) -> dict[str, Any]:
+    """Return targets, predictors, rules and kinds of a fusion; the crosswalk says what the recipe leaves open.
+
+    Raises
+    ------
+    RecipeError
+        If nobody names targets.
+    """
+    targets, predictors, rules = said.targets, said.predictors, said.rules
+    if said.crosswalk is not None:
+        walk = crosswalk_named(said.crosswalk)
+        targets = targets if targets is not None else walk.targets
+        predictors = predictors if predictors is not None else tuple(c.name for c in walk.concepts)
+        rules = rules if rules is not None else tuple(map(str, edit_rules.applicable(walk.rules, targets)))
+    if targets is None:
+        raise RecipeError(f"{where} names no targets", "List them there.")
+    return {"targets": targets, "predictors": predictors, "rules": rules or (), "kinds": said.kinds}
+
+
+def harmonised(
+    donor: Survey, receiver: Survey, said: FusionPart, sides: tuple[SurveyPart, SurveyPart]
+) -> tuple[Survey, Survey]:
+    """Make predictors comparable, if a crosswalk is named; `sides` say by which connectors the surveys were read.
+
+    Raises
+    ------
+    RecipeError
+        If dollars are named without a crosswalk, or the crosswalk is for other surveys.
+    """
+    if said.crosswalk is None:
+        if said.dollars is not None:
+            raise RecipeError("dollars in [fusion] needs a crosswalk", "Name one, or leave dollars out.")
+        return donor, receiver
+    walk = crosswalk_named(said.crosswalk)
+    for side, wanted, got in (("donor", walk.donor, sides[0]), ("receiver", walk.receiver, sides[1])):
+        if wanted != got.survey:
+            raise RecipeError(
+                f"crosswalk {walk.name!r} wants a {side} read by {wanted!r}, not {got.survey!r}", "Change one."
+            )
+    return walk.harmonise(donor, receiver, **({"dollars": said.dollars} if said.dollars else {}))

@@ -1,0 +1,151 @@
+"""Runs recipes of several donors: from their files to one output directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from microimpute import manifest, storage
+from microimpute.crosswalks.base import BridgeConcept
+from microimpute.crosswalks.base import crosswalk as crosswalk_named
+from microimpute.errors import RecipeError
+from microimpute.implicates import Progress
+from microimpute.imputations import Imputations
+from microimpute.methods.base import method as method_named
+from microimpute.recipe_of_stages import StagedRecipe, StagePart
+from microimpute.runner.files import REPORT, fusion_parts, harmonised, path_of, read_survey
+from microimpute.stages import Bridge, Edit, Fused, Link, Stage, fuse
+from microimpute.survey import Survey
+
+__all__ = ["StagedResult", "run_several"]
+
+
+@dataclass(frozen=True)
+class StagedResult:
+    """What a run of several donors made.
+
+    Attributes
+    ----------
+    imputations
+        The receiver with all columns.
+    fused
+        Stage by stage.
+    """
+
+    imputations: Imputations
+    fused: Fused
+
+
+def run_several(
+    known: StagedRecipe, out: str | Path | None, *, workers: int | None, progress: Progress | None
+) -> StagedResult:
+    """Run a recipe of several donors; see `microimpute.run`."""
+    if out is not None:
+        storage.refuse_occupied(Path(out))
+    tell = progress or (lambda step, share: None)
+    tell("reading the surveys", 0.0)
+    receiver = read_survey(known.receiver, "receiver")
+    stages = [_stage(part, known, receiver) for part in known.stages]
+    tell("checking", 0.1)
+    fused = fuse(
+        receiver,
+        stages,
+        links=[Link(link.first, link.second, link.rho) for link in known.links],
+        edits=[Edit(edit.rule, edit.repair, edit.limit) for edit in known.edits],
+        m=known.impute.m,
+        draws=known.impute.draws,
+        seed=known.impute.seed,
+        workers=workers,
+        progress=lambda step, share: tell(step, 0.15 + 0.5 * share),
+    )
+    drawn = fused.imputations
+    full = {
+        "recipe": known.to_dict(),
+        "inputs": {where: manifest.file_facts(path_of(part)) for where, part in _files(known).items()},
+        "versions": manifest.versions(),
+        **drawn.manifest,
+    }
+    imputations = Imputations(drawn.receiver, drawn.columns, drawn.values, full)
+    done = StagedResult(imputations, Fused(imputations, fused.stages, fused.fusions))
+    if out is not None:
+        _write(known, done, Path(out), tell)
+    tell("done", 1.0)
+    return done
+
+
+def _files(known: StagedRecipe) -> dict[str, Any]:
+    return {"receiver": known.receiver} | {stage.name: stage.donor for stage in known.stages}
+
+
+def _stage(part: StagePart, known: StagedRecipe, receiver: Survey) -> Stage:
+    where = f"stage {part.name!r}"
+    donor, seen = harmonised(read_survey(part.donor, where), receiver, part.fusion, (part.donor, known.receiver))
+    bridges: list[Bridge] = []
+    if part.bridges:
+        if part.fusion.crosswalk is None or part.fusion.dollars is None:
+            raise RecipeError(
+                f"{where} names bridges, but no crosswalk or no dollars",
+                "Name both: the crosswalk makes bridges, in one year's prices.",
+            )
+        walk, dollars = crosswalk_named(part.fusion.crosswalk), part.fusion.dollars
+        donor = walk.bridged(donor, part.bridges, dollars)
+        bridges = [_bridge(b, dollars) for b in walk.bridges if b.name in part.bridges]
+    return Stage(
+        part.name,
+        donor,
+        receiver=seen,
+        bridges=bridges,
+        method=method_named(part.method, part.settings),
+        **fusion_parts(part.fusion, where),
+    )
+
+
+def _bridge(concept: BridgeConcept, dollars: int) -> Bridge:
+    def formula(columns: Mapping[str, npt.NDArray[np.float64]]) -> npt.NDArray[Any]:
+        return np.asarray(concept.from_earlier(columns, dollars))
+
+    return Bridge(concept.name, concept.earlier, formula, concept.caveat)
+
+
+def _write(known: StagedRecipe, done: StagedResult, out: Path, tell: Progress) -> None:
+    from microimpute.report.crossing import cross, render_cross
+    from microimpute.report.render import render
+    from microimpute.report.summarise import summarise
+
+    with storage.new_directory(out) as scratch:
+        tell("writing", 0.65)
+        storage.write_tables(done.imputations, scratch)
+        tell("making the reports", 0.75)
+        pages = {REPORT: render_cross(cross(done.fused, title=known.title, by=known.report.by, of=known.report.of))}
+        for part in known.stages:
+            concepts, remarks = _said(part, done.fused)
+            title = f"{known.title}: {part.name}"
+            summary = summarise(
+                done.fused.stages[part.name],
+                done.fused.fusions[part.name],
+                title=title,
+                concepts=concepts,
+                remarks=remarks,
+            )
+            pages[f"report_{part.name}.html"] = render(summary)
+        for name, page in pages.items():
+            (scratch / name).write_text(page, encoding="utf-8")
+        names = (storage.IMPUTATIONS, storage.COMPLETED, *pages)
+        outputs = {name: manifest.sha256(scratch / name) for name in names}
+        manifest.write(scratch, {**done.imputations.manifest, "outputs": outputs})
+
+
+def _said(part: StagePart, fused: Fused) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    if part.fusion.crosswalk is None:
+        return [], ()
+    walk = crosswalk_named(part.fusion.crosswalk)
+    used = [c for c in walk.concepts if c.name in fused.fusions[part.name].predictors]
+    concepts = [
+        {"name": c.name, "donor": c.donor, "receiver": c.receiver, "caveat": c.caveat, "money": c.money} for c in used
+    ]
+    return concepts, walk.remarks

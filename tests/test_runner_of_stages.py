@@ -1,0 +1,160 @@
+"""Recipes of several donors: one file in, one directory out, verified, with what is assumed on the page."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from microimpute import Imputations
+from microimpute.cli import main
+from microimpute.errors import RecipeError
+from microimpute.recipe_of_stages import StagedRecipe, read_recipe
+from microimpute.report.crossing import shares, tenth_of
+from microimpute.runner import run, verify
+
+RECIPE = """
+title = "Made up"
+
+[receiver]
+path = "receiver.csv"
+
+[[stage]]
+name = "wealth"
+donor = {path = "scf.csv"}
+fusion = {targets = ["house", "cash", "worth"], predictors = ["x"], rules = ["worth = house + cash"]}
+
+[[stage]]
+name = "spending"
+donor = {path = "cex.csv"}
+fusion = {targets = ["spent"], predictors = ["x"]}
+method = "hotdeck"
+
+[[link]]
+first = "worth"
+second = "spent"
+rho = {prior = "uniform", low = 0.2, high = 0.6}
+
+[[edit]]
+rule = "spent <= worth + 3 income"
+repair = "adjust"
+
+[impute]
+m = 4
+seed = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("several")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 300))
+    house, cash = rng.gamma(1, 100, (2, 300)) * np.exp(x[0])
+    pd.DataFrame({"x": x[0], "house": house, "cash": cash}).assign(worth=house + cash).to_csv(place / "scf.csv")
+    pd.DataFrame({"x": x[1], "spent": rng.gamma(2, 50, 300) * np.exp(x[1] / 2)}).to_csv(place / "cex.csv")
+    receiver = pd.DataFrame({"id": np.arange(300), "x": x[2], "income": np.full(300, 20.0)})
+    receiver.to_csv(place / "receiver.csv", index=False)
+    (place / "recipe.toml").write_text(RECIPE)
+    return place
+
+
+@pytest.fixture(scope="module")
+def done(folder):
+    run(folder / "recipe.toml", folder / "out")
+    return folder / "out"
+
+
+def test_one_directory_holds_everything(done):
+    names = {p.name for p in done.iterdir()}
+    assert names == {
+        "completed.parquet", "imputations.parquet", "manifest.json",
+        "report.html", "report_spending.html", "report_wealth.html",
+    }  # fmt: skip
+    made = Imputations.load(done)
+    assert made.columns == ("house", "cash", "worth", "spent")
+    assert made.m == 4
+    manifest = json.loads((done / "manifest.json").read_text())
+    assert set(manifest["inputs"]) == {"receiver", "wealth", "spending"}
+    assert manifest["pairs"][0]["linked"]
+    assert manifest["edits"][0]["after"] == 0
+    assert manifest["edits"][0]["before"] == manifest["edits"][0]["adjusted"] > 0
+
+
+def test_the_page_says_what_is_not_known(done):
+    page = (done / "report.html").read_text()
+    assert "What these data cannot tell" in page
+    assert "wealth and spending: a rank correlation given the predictors, from outside these data" in page
+    assert "spent &lt;= worth + 3 income" in page
+    assert len(re.findall(r"<tr><th>\d+</th>", page)) == 10
+
+
+def test_it_can_be_done_again(done):
+    assert all(line.same for line in verify(done))
+
+
+def test_the_recipe_is_kept_whole(folder):
+    read = read_recipe(folder / "recipe.toml")
+    assert isinstance(read, StagedRecipe)
+    assert StagedRecipe.from_dict(json.loads(json.dumps(read.to_dict())), folder) == read
+
+
+def test_the_command_line_runs_it(folder, done):
+    got = CliRunner().invoke(
+        main, ["run", str(folder / "recipe.toml"), "--out", str(folder / "again"), "--donor", f"wealth={folder / 'scf.csv'}"]
+    )  # fmt: skip
+    assert got.exit_code == 0, got.output
+    assert "What these data cannot tell" in got.output
+    assert "Stage wealth" in got.output
+    assert (folder / "again" / "imputations.parquet").read_bytes() == (done / "imputations.parquet").read_bytes()
+    bad = CliRunner().invoke(
+        main, ["run", str(folder / "recipe.toml"), "--donor", "scf.csv", "--out", str(folder / "no")]
+    )
+    assert bad.exit_code == 2
+    assert "names no stage" in bad.output
+    assert not (folder / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('name = "wealth"\n', "", "stage 1 has no name"),
+        ("rho = {", "ro = {", "unknown key 'ro'"),
+        ('second = "spent"\n', "", "link 1.* has no second"),
+        ('method = "hotdeck"', 'methode = "hotdeck"', "unknown key 'methode'"),
+        ('[receiver]\npath = "receiver.csv"', "", r"no \[receiver\]"),
+        (
+            'predictors = ["x"]}\nmethod',
+            'predictors = ["x"]}\nbridges = ["liquid"]\nmethod',
+            "no crosswalk or no dollars",
+        ),
+    ],
+)
+def test_recipes_that_say_something_unknown(folder, tmp_path, old, new, message):
+    assert old in RECIPE
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace(old, new))
+    for name in ("scf.csv", "cex.csv", "receiver.csv"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    with pytest.raises(RecipeError, match=message):
+        run(tmp_path / "recipe.toml", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_tenths_have_equal_weight_and_shares_add_up():
+    rng = np.random.default_rng(1)
+    y, z, w = rng.normal(size=5000), rng.gamma(1, 1, 5000), rng.gamma(2, 1, 5000)
+    group = tenth_of(y, w)
+    np.testing.assert_allclose(np.bincount(group, w) / w.sum(), 0.1, atol=0.002)
+    assert (np.diff([y[group == k].mean() for k in range(10)]) > 0).all()
+    ties = tenth_of(np.r_[np.zeros(600), 1 + np.arange(400.0)], np.ones(1000))
+    assert len(set(ties[:600])) == 1  # rows of one value stay together
+    share, variance = shares(pd.DataFrame({"y": y, "z": z, "w": w}), "w", "y", "z")
+    assert share.sum() == pytest.approx(1)
+    draws = []
+    for _ in range(300):  # the variance is that of resampled rows
+        at = rng.integers(5000, size=5000)
+        cut = np.bincount(group[at], (w * z)[at], 10)
+        draws.append(cut / cut.sum())
+    np.testing.assert_allclose(np.sqrt(variance), np.std(draws, axis=0), rtol=0.2)
