@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute import registry
-from microimpute.errors import SurveyError, closest
+from microimpute.errors import SurveyError
 from microimpute.kinds import Kind
 from microimpute.survey import Survey, replace_survey
 
-__all__ = ["BridgeConcept", "Concept", "Crosswalk", "Formula", "crosswalk", "crosswalks"]
+__all__ = ["Concept", "Crosswalk", "Formula", "crosswalk", "crosswalks"]
 
 #: Makes a column, shape (rows,), from a survey; money in prices of the year that is given.
 Formula = Callable[[Survey, int], npt.NDArray[Any]]
@@ -52,44 +52,6 @@ class Concept:
     money: bool = False
 
 
-@dataclass(frozen=True)
-class BridgeConcept:
-    """A variable that this donor observes and another donor gives to the receiver: it carries dependence.
-
-    Attributes
-    ----------
-    name
-        Of the predictor, in this donor and, once the other donor's stage is drawn, in the receiver.
-    kind
-        Its kind.
-    other
-        Connector of the other donor, whose targets it is made from.
-    earlier
-        Those targets.
-    here, there
-        What it means in this donor and in the other.
-    caveat
-        What is not comparable; empty if nothing is known.
-    from_donor
-        Makes the column, shape (rows,), from this donor; money in prices of the year that is given, NaN if missing.
-    from_earlier
-        Makes it from the other donor's targets by name, shape (rows,) each, and the year of prices.
-    money
-        Whether it is an amount of money.
-    """
-
-    name: str
-    kind: Kind
-    other: str
-    earlier: tuple[str, ...]
-    here: str
-    there: str
-    caveat: str
-    from_donor: Formula
-    from_earlier: Callable[[Mapping[str, npt.NDArray[np.float64]], int], npt.NDArray[Any]]
-    money: bool = False
-
-
 class Crosswalk(ABC):
     """Makes two surveys' predictors comparable."""
 
@@ -102,8 +64,6 @@ class Crosswalk(ABC):
     concepts: ClassVar[tuple[Concept, ...]]
     #: Edit rules among the donor's targets, as text.
     rules: ClassVar[tuple[str, ...]] = ()
-    #: Variables through which another donor's targets may be conditioned on, see `microimpute.stages`.
-    bridges: ClassVar[tuple[BridgeConcept, ...]] = ()
     #: Targets when a recipe names none.
     targets: ClassVar[tuple[str, ...]] = ()
     #: How the units of the two surveys differ, and other things a reader must know.
@@ -135,26 +95,6 @@ class Crosswalk(ABC):
             If a survey lacks a column that a concept is made from, or has one of a concept's name.
         """
         return self._side(donor, dollars, "donor"), self._side(receiver, dollars, "receiver")
-
-    def bridged(self, donor: Survey, names: Sequence[str], dollars: int) -> Survey:
-        """Add bridges to the donor, as columns of declared kind.
-
-        Raises
-        ------
-        SurveyError
-            If the crosswalk has no such bridge, or the donor lacks a column that it is made from.
-        """
-        offered = {bridge.name: bridge for bridge in self.bridges}
-        columns: dict[str, npt.NDArray[Any]] = {}
-        kinds, labels = dict(donor.kinds), dict(donor.labels)
-        for name in names:
-            if name not in offered:
-                raise SurveyError(f"crosswalk {self.name!r} has no bridge {name!r}", closest(name, offered))
-            bridge = offered[name]
-            columns[name] = np.asarray(bridge.from_donor(donor, dollars))
-            kinds[name] = bridge.kind
-            labels[name] = f"{bridge.here}, {dollars} dollars" if bridge.money else bridge.here
-        return donor.with_columns(columns, kinds=kinds, labels=labels)
 
     def _side(self, survey: Survey, dollars: int, side: str) -> Survey:
         columns: dict[str, npt.NDArray[Any]] = {}
