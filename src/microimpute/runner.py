@@ -131,7 +131,12 @@ def read_surveys(recipe: Recipe) -> tuple[Survey, Survey]:
     ):  # fmt: skip
         if wanted != got:
             raise RecipeError(f"crosswalk {walk.name!r} wants a {side} read by {wanted!r}, not {got!r}", "Change one.")
-    return walk.harmonise(donor, receiver, **({"dollars": recipe.fusion.dollars} if recipe.fusion.dollars else {}))
+    if recipe.fusion.dollars is None:
+        raise RecipeError(
+            f"crosswalk {walk.name!r} needs a year whose prices money is brought to",
+            "Write dollars = 2019, say, in [fusion].",
+        )
+    return walk.harmonise(donor, receiver, recipe.fusion.dollars)
 
 
 def _path(part: SurveyPart) -> Path:
@@ -152,9 +157,10 @@ def make_fusion(recipe: Recipe, donor: Survey, receiver: Survey) -> Fusion:
     targets, predictors, rules = said.targets, said.predictors, said.rules
     if said.crosswalk is not None:
         walk = crosswalk_named(said.crosswalk)
-        targets = targets if targets is not None else walk.targets
+        usual, walk_rules = walk.defaults(donor)
+        targets = targets if targets is not None else usual
         predictors = predictors if predictors is not None else tuple(c.name for c in walk.concepts)
-        rules = rules if rules is not None else tuple(map(str, edit_rules.applicable(walk.rules, targets)))
+        rules = rules if rules is not None else tuple(map(str, edit_rules.applicable(walk_rules, targets)))
     if targets is None:
         raise RecipeError("the recipe names no targets", "List them in [fusion].")
     return Fusion(donor, receiver, targets=targets, predictors=predictors, rules=rules or (), kinds=said.kinds)
