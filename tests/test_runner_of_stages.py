@@ -128,7 +128,7 @@ def test_the_command_line_runs_it(folder, done):
         (
             'predictors = ["x"]}\nmethod',
             'predictors = ["x"]}\nbridges = ["liquid"]\nmethod',
-            "no crosswalk or no dollars",
+            "bridges without a crosswalk",
         ),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute import registry
-from microimpute.errors import SurveyError
+from microimpute.concepts.bridge import DeclaredBridge, weighted_rank
+from microimpute.errors import SurveyError, closest
 from microimpute.kinds import Kind
 from microimpute.survey import Survey, replace_survey
 
@@ -68,6 +69,70 @@ class Crosswalk(ABC):
     targets: ClassVar[tuple[str, ...]] = ()
     #: How the units of the two surveys differ, and other things a reader must know.
     remarks: ClassVar[tuple[str, ...]] = ()
+    #: Variables of the donor that another donor's targets give as well.
+    bridges: ClassVar[tuple[DeclaredBridge, ...]] = ()
+
+    def defaults(self, donor: Survey) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return targets and rules when a recipe names none; a crosswalk whose donor has several kinds of file chooses.
+
+        Parameters
+        ----------
+        donor
+            As its connector read it.
+        """
+        return self.targets, self.rules
+
+    def chosen_bridges(self, names: Sequence[str] | None = None) -> tuple[DeclaredBridge, ...]:
+        """Return the declared bridges of these names, or all.
+
+        Raises
+        ------
+        SurveyError
+            If there is no such bridge.
+        """
+        known = {bridge.name: bridge for bridge in self.bridges}
+        for name in names or ():
+            if name not in known:
+                raise SurveyError(f"crosswalk {self.name} has no bridge {name!r}", closest(name, known))
+        return tuple(known[name] for name in (known if names is None else names))
+
+    def with_bridges(self, donor: Survey, names: Sequence[str] | None = None) -> Survey:
+        """Add bridges to the donor, and keep the rows in which all of them are known.
+
+        A receiver gets its bridges from imputed values, so it is never without one. Donors without one would be filled
+        with a median and would stand for receivers at the median, which hides the dependence that a bridge is for;
+        they are left out instead. Weights stay as they are: for donors only their proportions count.
+
+        Parameters
+        ----------
+        donor
+            As its connector read it, with or without the shared predictors.
+        names
+            Bridges to use; None takes all.
+
+        Raises
+        ------
+        SurveyError
+            If there is no such bridge, the donor can't give it, or no row has all.
+        """
+        bridges = self.chosen_bridges(names)
+        made = {b.name: np.asarray(b.from_donor(donor)) for b in bridges}
+        known = np.ones(len(donor), dtype=bool)
+        for values in made.values():
+            known &= ~np.isnan(values.astype(np.float64))
+        if not known.any():
+            raise SurveyError(
+                f"no donor has all of the bridges {', '.join(made)}", "Choose fewer, or a file with last interviews."
+            )
+        kept = replace_survey(donor, frame=donor.frame.filter(known.tolist()))
+        weight = kept.weights()
+        columns = {n: v[known] for n, v in made.items()}
+        columns |= {b.name: weighted_rank(columns[b.name].astype(np.float64), weight) for b in bridges if b.ranked}
+        labels = {**donor.labels, **{b.name: b.donor for b in bridges}}
+        note = f"bridges {', '.join(made)} made; {int((~known).sum()):,} of {len(donor):,} donors lack one: left out"
+        added = kept.with_columns(columns)
+        kinds = {**donor.kinds, **{b.name: b.kind for b in bridges}}
+        return replace_survey(added, kinds=kinds, labels=labels, notes=(*donor.notes, note))
 
     @property
     def predictors(self) -> tuple[str, ...]:

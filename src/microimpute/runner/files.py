@@ -39,7 +39,7 @@ def read_survey(part: SurveyPart, where: str) -> Survey:
     return reader.read(path_of(part), **part.options)
 
 
-def fusion_parts(said: FusionPart, where: str) -> dict[str, Any]:
+def fusion_parts(said: FusionPart, donor: Survey, where: str) -> dict[str, Any]:
     """Return targets, predictors, rules and kinds of a fusion; the crosswalk says what the recipe leaves open.
 
     Raises
@@ -50,9 +50,10 @@ def fusion_parts(said: FusionPart, where: str) -> dict[str, Any]:
     targets, predictors, rules = said.targets, said.predictors, said.rules
     if said.crosswalk is not None:
         walk = crosswalk_named(said.crosswalk)
-        targets = targets if targets is not None else walk.targets
+        usual, known_rules = walk.defaults(donor)
+        targets = targets if targets is not None else usual
         predictors = predictors if predictors is not None else tuple(c.name for c in walk.concepts)
-        rules = rules if rules is not None else tuple(map(str, edit_rules.applicable(walk.rules, targets)))
+        rules = rules if rules is not None else tuple(map(str, edit_rules.applicable(known_rules, targets)))
     if targets is None:
         raise RecipeError(f"{where} names no targets", "List them there.")
     return {"targets": targets, "predictors": predictors, "rules": rules or (), "kinds": said.kinds}
@@ -78,4 +79,9 @@ def harmonised(
             raise RecipeError(
                 f"crosswalk {walk.name!r} wants a {side} read by {wanted!r}, not {got.survey!r}", "Change one."
             )
-    return walk.harmonise(donor, receiver, **({"dollars": said.dollars} if said.dollars else {}))
+    if said.dollars is None:
+        raise RecipeError(
+            f"crosswalk {walk.name!r} needs a year whose prices money is brought to",
+            "Write dollars = 2019, say, in [fusion].",
+        )
+    return walk.harmonise(donor, receiver, said.dollars)

@@ -83,7 +83,7 @@ def read_surveys(recipe: Recipe) -> tuple[Survey, Survey]:
 
 def make_fusion(recipe: Recipe, donor: Survey, receiver: Survey) -> Fusion:
     """Check that what the recipe asks for can be done; the crosswalk says what the recipe leaves open."""
-    return Fusion(donor, receiver, **fusion_parts(recipe.fusion, "[fusion]"))
+    return Fusion(donor, receiver, **fusion_parts(recipe.fusion, donor, "[fusion]"))
 
 
 def complete_manifest(recipe: Recipe, imputations: Imputations) -> dict[str, Any]:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from microimpute import manifest, storage
-from microimpute.crosswalks.base import BridgeConcept
 from microimpute.crosswalks.base import crosswalk as crosswalk_named
 from microimpute.errors import RecipeError
 from microimpute.implicates import Progress
@@ -20,6 +15,7 @@ from microimpute.methods.base import method as method_named
 from microimpute.recipe_of_stages import StagedRecipe, StagePart
 from microimpute.runner.files import REPORT, fusion_parts, harmonised, path_of, read_survey
 from microimpute.stages import Bridge, Edit, Fused, Link, Stage, fuse
+from microimpute.stages.declared import declared_bridges
 from microimpute.survey import Survey
 
 __all__ = ["StagedResult", "run_several"]
@@ -87,29 +83,21 @@ def _stage(part: StagePart, known: StagedRecipe, receiver: Survey) -> Stage:
     donor, seen = harmonised(read_survey(part.donor, where), receiver, part.fusion, (part.donor, known.receiver))
     bridges: list[Bridge] = []
     if part.bridges:
-        if part.fusion.crosswalk is None or part.fusion.dollars is None:
-            raise RecipeError(
-                f"{where} names bridges, but no crosswalk or no dollars",
-                "Name both: the crosswalk makes bridges, in one year's prices.",
-            )
-        walk, dollars = crosswalk_named(part.fusion.crosswalk), part.fusion.dollars
-        donor = walk.bridged(donor, part.bridges, dollars)
-        bridges = [_bridge(b, dollars) for b in walk.bridges if b.name in part.bridges]
+        if part.fusion.crosswalk is None:
+            raise RecipeError(f"{where} names bridges without a crosswalk", "The crosswalk says how they are made.")
+        walk = crosswalk_named(part.fusion.crosswalk)
+        donor = walk.with_bridges(donor, part.bridges)
+        for earlier in dict.fromkeys(bridge.of for bridge in walk.chosen_bridges(part.bridges)):
+            own = [b.name for b in walk.chosen_bridges(part.bridges) if b.of == earlier]
+            bridges += declared_bridges(walk, earlier, receiver, own)
     return Stage(
         part.name,
         donor,
         receiver=seen,
         bridges=bridges,
         method=method_named(part.method, part.settings),
-        **fusion_parts(part.fusion, where),
+        **fusion_parts(part.fusion, donor, where),
     )
-
-
-def _bridge(concept: BridgeConcept, dollars: int) -> Bridge:
-    def formula(columns: Mapping[str, npt.NDArray[np.float64]]) -> npt.NDArray[Any]:
-        return np.asarray(concept.from_earlier(columns, dollars))
-
-    return Bridge(concept.name, concept.earlier, formula, concept.caveat)
 
 
 def _write(known: StagedRecipe, done: StagedResult, out: Path, tell: Progress) -> None:

@@ -1,0 +1,63 @@
+"""Bridges as a crosswalk declares them, made ready for a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from microimpute.concepts.bridge import DeclaredBridge, weighted_rank
+from microimpute.crosswalks.base import Crosswalk
+from microimpute.errors import FusionError
+from microimpute.stages.stage import Bridge
+from microimpute.survey import Survey
+
+__all__ = ["declared_bridges"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def declared_bridges(
+    walk: Crosswalk, earlier: str, receiver: Survey, names: Sequence[str] | None = None
+) -> tuple[Bridge, ...]:
+    """Return the bridges of a crosswalk from an earlier donor; its own donor gets them by `Crosswalk.with_bridges`.
+
+    Parameters
+    ----------
+    walk
+        Crosswalk of the later donor.
+    earlier
+        Connector of the earlier donor, "scf" say.
+    receiver
+        The receiver, whose weights ranks are made with.
+    names
+        Bridges to use, as given to `with_bridges`; None takes all.
+
+    Raises
+    ------
+    FusionError
+        If a bridge is of another donor.
+    SurveyError
+        If there is no bridge of a name.
+    """
+    weight = receiver.weights()
+    made = []
+    for bridge in walk.chosen_bridges(names):
+        if bridge.of != earlier:
+            raise FusionError(
+                f"bridge {bridge.name!r} of {walk.name} is made from {bridge.of}, not from {earlier}",
+                "Leave it out, or put that donor first.",
+            )
+        text = f"{bridge.donor}; in {bridge.of}: {bridge.other}. {bridge.caveat}"
+        made.append(Bridge(bridge.name, bridge.earlier, _formula(bridge, weight), text))
+    return tuple(made)
+
+
+def _formula(bridge: DeclaredBridge, weight: FloatArray) -> Callable[[Mapping[str, FloatArray]], npt.NDArray[Any]]:
+    def formula(columns: Mapping[str, FloatArray]) -> npt.NDArray[Any]:
+        values = bridge.from_earlier(columns)
+        return weighted_rank(np.asarray(values, dtype=np.float64), weight) if bridge.ranked else values
+
+    return formula
