@@ -35,8 +35,7 @@ FloatArray = npt.NDArray[np.float64]
 #: Oldest age that every file tells apart: the CPS has 80 for 80 to 84, the CE 82 and above as one.
 TOP_AGE = 80
 #: Where the best-paid member works and the wage is not known, income below this (dollars of about 2014) is taken for
-#: an answer that was refused: such units spend 46,000 a year on average, those of that income whose wage is known
-#: 25,000.
+#: an answer that was refused: such units spend 46,000 a year on average, those of that income whose wage is known 25,000.
 UNANSWERED_BELOW = 10_000.0
 
 #: Parts of spending in the records of rpms, and in releases.
@@ -168,9 +167,11 @@ BRIDGES = (
         Kind.CONTINUOUS,
         _RANK + "LIQUIDX, checking, savings, money market accounts and certificates of deposit",
         _RANK + "LIQ + CDS",
-        "Known in the last interview alone, for 36% of the records. 72% have any in the CE, 98% in the SCF, the mean is
-        " "18,500 against 48,700: the order is comparable, the level is not.", _asked_last("LIQUIDX"), _sum("LIQ",
-        "CDS"), ranked=True,
+        "Known in the last interview alone, for 36% of the records. 72% have any in the CE, 98% in the SCF, the mean is "
+        "18,500 against 48,700: the order is comparable, the level is not.",
+        _asked_last("LIQUIDX"),
+        _sum("LIQ", "CDS"),
+        ranked=True,
     ),
     DeclaredBridge(
         "retirement_accounts",
