@@ -117,7 +117,7 @@ def _means(y: FloatArray, z: FloatArray, weight: FloatArray) -> FloatArray:
 
 def _limits(
     fused: Fused, by: str, of: str, y: FloatArray, z: FloatArray, weight: FloatArray
-) -> list[tuple[float, float]]:
+) -> list[tuple[float | None, float | None]]:
     """Return the least and largest share of each tenth and those above, over all pairings, of implicate 1.
 
     Pairings are those within neighbourhoods of the predictors; that a row is in this tenth or above, times an amount,
@@ -129,8 +129,8 @@ def _limits(
     x = shared_predictors(fusion, bridges)
     near = reorder(x, y, z, 0.0, fusion.receiver_keys, weight=weight).neighbourhood
     group, total = tenth_of(y, weight).astype(np.float64), float(np.average(z, weights=weight))
-    out = []
-    for k in range(TENTHS):
+    out: list[tuple[float | None, float | None]] = [(None, None)]  # the first and all above it have everything
+    for k in range(1, TENTHS):
 
         def held(g: FloatArray, amount: FloatArray, k: int = k) -> FloatArray:
             return np.asarray((g >= k) * amount, dtype=np.float64)

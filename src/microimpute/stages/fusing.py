@@ -20,7 +20,7 @@ from microimpute.methods.base import Method
 from microimpute.methods.base import method as method_named
 from microimpute.rules import Rule
 from microimpute.stages.edits import Edit, Mender
-from microimpute.stages.links import Link, Linker, check_links
+from microimpute.stages.links import Link, Linker, check_links, said_prior
 from microimpute.stages.span import last_edits, make_mender, observed_columns
 from microimpute.stages.stage import Stage, check_order
 from microimpute.survey import Survey
@@ -244,7 +244,7 @@ def _pair(a: StageDrawn, b: StageDrawn) -> dict[str, Any]:
     linked = [link for link in b.linker.links if link.first in a.stage.gives()]
     given = f"the predictors and {', '.join(bridges)}" if bridges else "the predictors"
     if linked:
-        which = "; ".join(f"{k.first} and {k.second}, {k.rho}" for k in linked)
+        which = "; ".join(f"{k.first} and {k.second}, {said_prior(k)}" for k in linked)
         said = f"a rank correlation given the predictors, from outside these data: {which}"
     else:
         said = f"independent given {given}: assumed, and not testable with these data"

@@ -17,7 +17,7 @@ from microimpute.fusion import Fusion
 from microimpute.keyed import Keys
 from microimpute.stages.stage import Stage
 
-__all__ = ["Link", "Linker", "check_links", "shared_predictors"]
+__all__ = ["Link", "Linker", "check_links", "said_prior", "shared_predictors"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -107,12 +107,19 @@ class Linker:
                 "first": link.first,
                 "second": link.second,
                 "prior": link.rho.plain(),
+                "said": said_prior(link),
                 "asked": [a["asked"][k] for a in self.accounts],
                 "before": [a["before"][k] for a in self.accounts],
                 "reached": [a["reached"][k] for a in self.accounts],
             }
             for k, link in enumerate(self.links)
         ]
+
+
+def said_prior(link: Link) -> str:
+    """Write a prior as words: ``uniform, low 0.1, high 0.3``."""
+    parts = {k: v for k, v in link.rho.plain().items() if v is not None}
+    return ", ".join([str(parts.pop("prior")), *(f"{key} {value}" for key, value in parts.items())])
 
 
 def shared_predictors(fusion: Fusion, bridges: Sequence[str]) -> FloatArray:
