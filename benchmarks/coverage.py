@@ -31,6 +31,13 @@ from microimpute.methods.base import Method, method, methods
 
 RECEIVERS, M, DRAWS = 2000, (5, 20), 2
 FIGURES = ("mean", "median", "share", "slope")
+#: (models, rule, donors resampled) that tables are printed for.
+SHOWN = (
+    (20, "external donors", True),
+    (5, "external donors", True),
+    (20, "rubin", True),
+    (20, "external donors", False),
+)
 CELL = ("population", "donors", "method", "resampled", "repetition", "m", "rule", "figure")
 COLUMNS = (*CELL, "estimate", "low", "high")
 
@@ -131,19 +138,20 @@ def table(files: list[Path]) -> None:
     found["bias"] = 100 * (found["estimate"] / found["truth"] - 1)
     found["width"] = found["high"] - found["low"]
     found = found[~((found["population"] == "normal") & (found["figure"] == "share"))]
-    by = ["population", "donors", "m", "resampled", "rule"]
-    for (name, donors, m, resampled, _), own in found.groupby(by, sort=False):
-        count = own["repetition"].nunique()
-        error = 100 * np.sqrt(0.95 * 0.05 / count)
-        print(f"\n### {name}, {donors:,} donors, m = {m}, {'as shipped' if resampled else 'donors not resampled'}\n")
-        print(f"{count} repetitions: coverage of 95% has a standard error of {error:.1f} points.\n")
-        shown = [f for f in FIGURES if f in set(own["figure"])]
-        print("| method | " + " | ".join(f"{f}: coverage, bias" for f in shown) + " |")
-        print("|---" * (len(shown) + 1) + "|")
-        for chosen, cells in own.groupby("method"):
-            parts = [cells[cells["figure"] == f] for f in shown]
-            texts = [f"{100 * p['covered'].mean():.1f}, {p['bias'].mean():+.1f}%" for p in parts]
-            print(f"| {chosen} | " + " | ".join(texts) + " |")
+    for (name, donors), here in found.groupby(["population", "donors"], sort=False):
+        for m, rule, resampled in SHOWN:
+            own = here[(here["m"] == m) & (here["rule"] == rule) & (here["resampled"] == resampled)]
+            if own.empty:
+                continue
+            donors_are = "" if resampled else ", donors not resampled"
+            print(f"\n### {name}, {donors:,} donors, {m} models, rule {rule!r}{donors_are}\n")
+            shown = [f for f in FIGURES if f in set(own["figure"])]
+            print("| method | repetitions | " + " | ".join(f"{f}: coverage, bias" for f in shown) + " |")
+            print("|---" * (len(shown) + 2) + "|")
+            for chosen, cells in own.groupby("method"):
+                parts = [cells[cells["figure"] == f] for f in shown]
+                texts = [f"{100 * p['covered'].mean():.1f}, {p['bias'].mean():+.1f}%" for p in parts]
+                print(f"| {chosen} | {cells['repetition'].nunique()} | " + " | ".join(texts) + " |")
 
 
 def main() -> None:

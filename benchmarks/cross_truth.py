@@ -8,9 +8,10 @@ auxiliary file with both. Printed per file, as means over divisions of household
 - the rank correlation of Y and Z given X, and without X;
 - the share of Z that the fifth with most Y has (by weight);
 
-in the receiver's truth; in the truth once reordered to be independent given X; with independent fusion; with ρ drawn
-from what the auxiliary file estimates (mean and standard error); with ρ drawn from a uniform prior from 0 to 0.6; and
-the bounds of the share given the neighbourhoods.
+in the receiver's truth; in the truth once reordered to be independent given X; with independent fusion; with Z drawn
+given bridges as well, which both donors observe and the donor of Y gave the receiver (home equity; tenure and
+vehicles); with ρ drawn from what the auxiliary file estimates (mean and standard error); with ρ drawn from a uniform
+prior from 0 to 0.6; and the bounds of the share given the neighbourhoods.
 """
 
 import argparse
@@ -19,15 +20,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from microimpute import impute
+from microimpute import Survey, impute
 from microimpute.dependence.conditional import rank_correlation
 from microimpute.dependence.estimation import estimate_rho
 from microimpute.dependence.policy import figure_bounds
 from microimpute.dependence.priors import Point, Prior, Uniform
 from microimpute.dependence.reordering import reorder
+from microimpute.stages import Bridge, Stage, fuse
 from microimpute.weighted import quantile, ranks
 
 M = 5
+#: Columns that donors of Y and of Z both observe, and the receiver does not.
+BRIDGES = ("equity", "owner", "vehicles")
 FIGURES = ("rho given X", "rank correlation", "share of Z, top fifth of Y")
 
 
@@ -36,6 +40,7 @@ def sipp(path: Path) -> pd.DataFrame:
     read = pd.read_csv(path)
     frame = read[["age", "inc", "fsize", "educ", "marr", "male", "twoearn"]].astype(float)
     pension = read["ira"] + read["a401"]
+    frame["equity"] = read["hequity"].astype(float)
     return frame.assign(Y=read["tw"] - pension, Z=pension.astype(float), weight=1.0, unit=np.arange(len(read)))
 
 
@@ -47,6 +52,7 @@ def interviews(path: Path) -> pd.DataFrame:
     months = np.where(read["QINTRVMO"].astype(int) % 3 == 2, 1, 2)
     columns = ["FINCBTAX", "AGE", "EDUCA", "FAM_SIZE", "PERSLT18", "NO_EARNR"]
     frame = read[columns].astype(float).assign(months=months.astype(float))
+    frame = frame.assign(owner=(read["CUTENURE"].astype(float) <= 3).astype(float), vehicles=read["VEHQ"].astype(float))
     frame = frame.assign(
         Y=read["LIQUIDX"].astype(float),
         Z=read["TOTEXPCQ"] * 12 / months,
@@ -75,7 +81,7 @@ def figures(frame: pd.DataFrame, y: np.ndarray, z: np.ndarray, predictors: list[
 
 def one_division(frame: pd.DataFrame, seed: int) -> dict[str, np.ndarray]:
     """Return the figures of one division: by row of the table, figures (and spreads of the last one)."""
-    predictors = [c for c in frame.columns if c not in ("Y", "Z", "weight", "unit")]
+    predictors = [c for c in frame.columns if c not in ("Y", "Z", "weight", "unit", *BRIDGES)]
     units = frame["unit"].unique()
     fourth = dict(zip(np.random.default_rng(seed).permutation(units), np.arange(len(units)) % 4, strict=True))
     part = frame["unit"].map(fourth)
@@ -121,11 +127,38 @@ def one_division(frame: pd.DataFrame, seed: int) -> dict[str, np.ndarray]:
             each.append(figures(receiver, y, z[moved.source], predictors))
         out[name] = np.mean(each, axis=0)
         out[f"{name}, sd between implicates"] = np.std(each, axis=0, ddof=1)
+    each = [figures(receiver, y, z, predictors) for y, z in bridged(of_y, of_z, receiver, predictors, seed)]
+    out["bridged"] = np.mean(each, axis=0)
     out["auxiliary"] = np.array([found.rho, found.se, len(receiver)])
     out["bounds"] = np.mean(
         [bounds(drawn["Y"][i], drawn["Z"][i], moved.neighbourhood, weight) for i in range(M)], axis=0
     )
     return out
+
+
+def bridged(
+    of_y: pd.DataFrame, of_z: pd.DataFrame, receiver: pd.DataFrame, predictors: list[str], seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Draw Y with the bridges, then Z given them: one pair per implicate."""
+    names = [c for c in BRIDGES if c in of_y]
+    survey = {"weight": "weight"}
+    fused = fuse(
+        Survey(receiver[[*predictors, "weight"]].reset_index(drop=True), **survey),
+        [
+            Stage("y", Survey(of_y[[*predictors, *names, "Y", "weight"]], **survey), ["Y", *names], predictors),
+            Stage(
+                "z",
+                Survey(of_z[[*predictors, *names, "Z", "weight"]], **survey),
+                ["Z"],
+                predictors,
+                bridges=[Bridge(name, (name,)) for name in names],
+            ),
+        ],
+        m=M,
+        seed=seed,
+    )
+    made = fused.imputations
+    return list(zip(made.numbers("Y"), made.numbers("Z"), strict=True))
 
 
 def bounds(y: np.ndarray, z: np.ndarray, neighbourhood: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -139,7 +172,7 @@ def report(title: str, frame: pd.DataFrame, divisions: int) -> None:
     mean = {name: np.mean([f[name] for f in found], axis=0) for name in found[0]}
     error = {n: np.std([f[n] - f["truth"] for f in found], axis=0, ddof=1) / np.sqrt(divisions) for n in found[0]}
     print(f"\n### {title}\n\n| | {' | '.join(FIGURES)} |\n|---|---|---|---|")
-    for name in ("truth", "truth, made independent", "independent", "rho estimated", "rho uniform"):
+    for name in ("truth", "truth, made independent", "independent", "bridged", "rho estimated", "rho uniform"):
         cells = [
             f"{v:.3f}" + (f" ± {e:.3f}" if not name.startswith("truth") else "")
             for v, e in zip(mean[name], error[name], strict=True)
