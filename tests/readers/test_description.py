@@ -10,7 +10,7 @@ from microimpute.errors import FusionError, SurveyError
 from microimpute.readers.description import Description, described
 from microimpute.readers.drafting import draft
 from microimpute.recipe import Recipe
-from microimpute.runner import read_surveys
+from microimpute.runner.one import read_surveys
 from microimpute.surveys.base import connector
 
 ROWS = 200
