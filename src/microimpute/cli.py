@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from microimpute.commands.crosswalk import crosswalk_command
 from microimpute.errors import MicroImputeError
 
 if TYPE_CHECKING:
@@ -357,6 +358,10 @@ def inspect(file: str, survey: str) -> None:
         from microimpute.surveys.base import connector
 
         click.echo(say.inspect(connector(survey).read(Path(file))))
+
+
+# Commands with a file of their own; each is a line here.
+main.add_command(crosswalk_command)
 
 
 if __name__ == "__main__":

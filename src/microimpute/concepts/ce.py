@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.concepts.bridge import DeclaredBridge, weighted_rank
+from microimpute.concepts.geography import region_names
 from microimpute.errors import SurveyError
 from microimpute.kinds import Kind
+from microimpute.prices import price_factor
 from microimpute.readers.ucc import CATEGORIES
 from microimpute.survey import Survey
 
@@ -25,8 +27,11 @@ __all__ = [
     "RELEASE_TARGETS",
     "age",
     "any_earner",
+    "education",
+    "female",
     "income",
     "income_rank",
+    "race",
     "region",
 ]
 
@@ -34,7 +39,7 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Oldest age that every file tells apart: the CPS has 80 for 80 to 84, the CE 82 and above as one.
 TOP_AGE = 80
-#: Where the best-paid member works and the wage is not known, income below this (dollars of about 2014) is taken for
+#: Where the best-paid member works and the wage is not known, income below this (dollars of 2014) is taken for
 #: an answer that was refused: such units spend 46,000 a year on average, those of that income whose wage is known 25,000.
 UNANSWERED_BELOW = 10_000.0
 
@@ -67,9 +72,9 @@ def any_earner(survey: Survey) -> npt.NDArray[np.bool_]:
     return np.asarray(survey.numbers("NO_EARNR") > 0)
 
 
-def region(survey: Survey) -> FloatArray:
-    """Return the Census region, 1 to 4; NaN where it is suppressed."""
-    return survey.numbers("REGION")
+def region(survey: Survey) -> npt.NDArray[np.object_]:
+    """Return the Census region by name; None where it is suppressed."""
+    return region_names(survey.numbers("REGION"))
 
 
 def income(survey: Survey) -> FloatArray:
@@ -89,13 +94,43 @@ def income(survey: Survey) -> FloatArray:
     unanswered = earners & (values <= 0)
     if "EARNER" in survey.columns and "SALARYX" in survey.columns:
         works = np.array([v == "Y" for v in survey.frame["EARNER"].to_list()])
-        unanswered |= works & np.isnan(survey.numbers("SALARYX")) & (values < UNANSWERED_BELOW)
+        low = values < UNANSWERED_BELOW * price_factor(2014, survey.dollars)
+        unanswered |= works & np.isnan(survey.numbers("SALARYX")) & low
     return np.where(unanswered, np.nan, values)
 
 
 def income_rank(survey: Survey) -> FloatArray:
     """Return the weighted rank of income, 0 to 1, among those whose income is known."""
     return weighted_rank(income(survey), survey.weights())
+
+
+def education(survey: Survey) -> FloatArray:
+    """Return 1 no high school diploma, 2 high school, 3 some college or associate's, 4 bachelor's and above."""
+    if "EDUC_REF" in survey.columns:
+        code = survey.numbers("EDUC_REF")
+        return np.select([np.isnan(code), code <= 11, code == 12, code <= 14], [np.nan, 1.0, 2.0, 3.0], 4.0)
+    code = survey.numbers("EDUCA")
+    return np.select([np.isnan(code), code <= 3, code == 4, code <= 6], [np.nan, 1.0, 2.0, 3.0], 4.0)
+
+
+def _says(survey: Survey, release: str, yes: int, records: str, letter: str) -> npt.NDArray[np.bool_]:
+    """Say where a release's code, or the letter of the records of rpms, stands."""
+    if release in survey.columns:
+        return np.asarray(survey.numbers(release) == yes)
+    survey.require(records, "predictor")
+    return np.array([v == letter for v in survey.frame[records].to_list()])
+
+
+def female(survey: Survey) -> npt.NDArray[np.bool_]:
+    """Return whether that member is a woman."""
+    return _says(survey, "SEX_REF", 2, "SEX", "F")
+
+
+def race(survey: Survey) -> npt.NDArray[np.object_]:
+    """Return Hispanic whatever the race, else White, Black or other."""
+    code = either(survey, "REF_RACE", "MEMBRACE")
+    hispanic = _says(survey, "HISP_REF", 1, "HORIGIN", "Y")
+    return np.select([hispanic, code == 1, code == 2], ["Hispanic", "White", "Black"], "other").astype(object)
 
 
 def _asked_last(column: str) -> Any:

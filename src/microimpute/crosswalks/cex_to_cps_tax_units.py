@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from microimpute.concepts import ce
 from microimpute.concepts.bridge import DeclaredBridge, weighted_rank
-from microimpute.concepts.geography import census_region
+from microimpute.concepts.geography import census_region, region_names
 from microimpute.crosswalks.base import Concept, Crosswalk, Formula
 from microimpute.kinds import Kind
 from microimpute.prices import price_factor
@@ -125,7 +125,7 @@ _CONCEPTS = (
         "Census region of the state (fips)",
         "",
         _plain(ce.region),
-        _plain(lambda s: census_region(s.numbers("fips"))),
+        _plain(lambda s: region_names(census_region(s.numbers("fips")))),
     ),
 )
 
