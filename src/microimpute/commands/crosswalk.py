@@ -1,4 +1,4 @@
-"""``microimpute crosswalk``: how two surveys' concepts become the same predictor, and how far their margins are apart."""
+"""``microimpute crosswalk``: how two surveys' concepts become one predictor, and how far their margins are apart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AMBER", "GREEN", "crosswalk_command", "light"]
 
-#: Standardised differences of means (absolute) below which a predictor is green, and amber; from the second on it is red.
+#: Standardised differences of means (absolute) below which a predictor is green, and amber; from there on it is red.
 #: Those of distances and gaps in shares missing are `microimpute.margins.CLOSE` and `APART`.
 GREEN, AMBER = 0.10, 0.25
 _WIDTH = 110
@@ -134,8 +134,8 @@ def _compared(walk: Crosswalk, donor: Survey, receiver: Survey, dollars: int | N
     if dollars is None:
         if donor.dollars != receiver.dollars or donor.dollars is None:
             raise SurveyError(
-                f"the donor is in {donor.dollars or 'several years’'} dollars, the receiver in "
-                f"{receiver.dollars or 'several years’'}",
+                f"the donor is in dollars of {donor.dollars or 'several years'}, the receiver in dollars of "
+                f"{receiver.dollars or 'several years'}",
                 "Say --dollars, the year whose prices money is brought to.",
             )
         dollars = donor.dollars

@@ -77,7 +77,7 @@ def female_scf_reference(survey: Survey) -> npt.NDArray[np.bool_]:
 
 
 def _classes(grade: FloatArray) -> FloatArray:
-    """Turn A_HGA into 1 no high school diploma, 2 high school, 3 some college or associate's, 4 bachelor's and above."""
+    """Turn A_HGA into 1 no diploma, 2 high school, 3 some college or associate's, 4 bachelor's and above."""
     return np.select([grade <= 38, grade == 39, grade <= 42], [1.0, 2.0, 3.0], 4.0)
 
 

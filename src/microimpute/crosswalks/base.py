@@ -165,7 +165,7 @@ class Crosswalk(ABC):
         """
         ours, theirs = self._side(donor, dollars, "donor"), self._side(receiver, dollars, "receiver")
         if donor.dollars and receiver.dollars and donor.dollars != receiver.dollars:
-            ours = _in_dollars(ours, receiver.dollars, keep=self.predictors)
+            ours = _in_dollars(ours, donor.dollars, receiver.dollars, keep=self.predictors)
         return ours, theirs
 
     def _side(self, survey: Survey, dollars: int, side: str) -> Survey:
@@ -198,15 +198,14 @@ class Crosswalk(ABC):
         return values
 
 
-def _in_dollars(survey: Survey, year: int, keep: Sequence[str]) -> Survey:
+def _in_dollars(survey: Survey, before: int, year: int, keep: Sequence[str]) -> Survey:
     """Bring a survey's own amounts, not the shared predictors, to prices of another year."""
-    assert survey.dollars is not None
-    factor = price_factor(survey.dollars, year)
+    factor = price_factor(before, year)
     amounts = [c for c, k in survey.kinds.items() if Kind(k) is Kind.SEMICONTINUOUS and c not in keep]
     backend = survey.frame.implementation
     made = [aligned(make_series(c, survey.numbers(c) * factor, None, backend), survey.frame) for c in amounts]
     note = (
-        f"{len(amounts)} amounts of the donor brought from {survey.dollars} to {year} dollars, the receiver's, with the "
+        f"{len(amounts)} amounts of the donor brought from {before} to {year} dollars, the receiver's, by "
         f"CPI-U (times {factor:.4f}); columns that are not declared semicontinuous stay as they are"
     )
     return replace_survey(survey, frame=survey.frame.with_columns(*made), dollars=year, notes=(*survey.notes, note))

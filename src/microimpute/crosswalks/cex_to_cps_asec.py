@@ -16,6 +16,7 @@ import numpy.typing as npt
 from microimpute.concepts import asec, ce
 from microimpute.concepts.bridge import DeclaredBridge
 from microimpute.concepts.geography import census_region, region_names
+from microimpute.concepts.values import whole
 from microimpute.crosswalks.base import Concept, Crosswalk, Formula
 from microimpute.kinds import Kind
 from microimpute.survey import Survey
@@ -28,7 +29,7 @@ def _plain(make: Callable[[Survey], npt.NDArray[Any]]) -> Formula:
 
 
 def _whole(make: Callable[[Survey], npt.NDArray[Any]]) -> Formula:
-    return lambda survey, dollars: make(survey).astype(np.int64)
+    return lambda survey, dollars: whole(make(survey))
 
 
 _MEMBER = "of the reference person; in the records of rpms of one member, most often the one who earns most"
@@ -48,11 +49,11 @@ _WHO = (
         f"1 for a woman: SEX_REF (SEX) {_MEMBER}",
         "1 if the householder is a woman (A_SEX = 2)",
         "In couples who is named first is a matter of chance.",
-        _whole(ce.female),
+        _plain(ce.female),
         _whole(lambda s: s.numbers("A_SEX") == 2),
     ),
     Concept(
-        "education",
+        "schooling",  # education is a category of spending
         Kind.ORDINAL,
         f"EDUC_REF (EDUCA) {_MEMBER}: 1 no high school diploma, 2 high school, 3 some college or associate's, 4 "
         "bachelor's and above",
@@ -78,7 +79,7 @@ _HOUSEHOLD = (
         "1 for a married couple (FAM_TYPE 1 to 5)",
         "1 if the householder's spouse is in the household",
         "Unmarried partners are no couple on either side.",
-        _whole(lambda s: s.numbers("FAM_TYPE") <= 5),
+        _plain(ce.married_couple),
         _whole(lambda s: s.numbers("spouse") == 1),
     ),
     Concept(
@@ -114,7 +115,7 @@ _HOUSEHOLD = (
         "1 if the home is owned (CUTENURE 1 to 3)",
         "1 if H_TENURE = 1, owned or being bought",
         "",
-        _whole(lambda s: s.numbers("CUTENURE") <= 3),
+        _plain(ce.homeowner),
         _whole(lambda s: s.numbers("H_TENURE") == 1),
     ),
     Concept(
@@ -132,8 +133,8 @@ _HOUSEHOLD = (
         "weighted rank, 0 to 1, of income before taxes: FINCBTXM (imputed; with implicates FINCBTX); in the records of "
         "rpms FINCBTAX among units whose income is known",
         "weighted rank, 0 to 1, of HTOTVAL + HFDVAL, household income before tax and food stamps",
-        "Ranks make the two comparable whatever the years; the level of CE income is a few per cent below the CPS's. In "
-        "the records of rpms what was not answered counts as 0: see `cex_to_cps_tax_units`.",
+        "Ranks are comparable whatever the years, as long as households keep their order. In the records of "
+        "rpms what was not answered counts as 0: see `cex_to_cps_tax_units`.",
         _plain(ce.income_rank),
         _plain(asec.income_rank),
     ),
@@ -163,6 +164,4 @@ class CEXToCPSASEC(Crosswalk):
 
     def defaults(self, donor: Survey) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the parts of spending that the donor has, and their rules."""
-        if all(c in donor.columns for c in ce.RELEASE_TARGETS):
-            return self.targets, self.rules
-        return ce.RECORDS_TARGETS, ce.RECORDS_RULES
+        return ce.defaults(donor)

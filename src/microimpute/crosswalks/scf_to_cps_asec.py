@@ -63,7 +63,8 @@ _WHO = (
     Concept(
         "age",
         Kind.CONTINUOUS,
-        "AGE of the reference person (the man in a mixed-sex couple, the elder in a couple of one sex), 85 for 85 and over",
+        "AGE of the reference person (the man in a mixed-sex couple, the elder in a couple of one sex), 85 for 85 and "
+        "over",
         "A_AGE of householder, spouse or partner, whom the SCF would take; 85 for 85 and over",
         "CPS ages 80 to 84 are 80.",
         _whole(lambda s: np.minimum(s.numbers("AGE"), 85)),
@@ -81,8 +82,8 @@ _WHO = (
     Concept(
         "education",
         Kind.ORDINAL,
-        "EDCL of the reference person: 1 no high school diploma, 2 high school or GED, 3 some college or associate's, 4 "
-        "bachelor's and above",
+        "EDCL of the reference person: 1 no high school diploma, 2 high school or GED, 3 some college or associate's,"
+        " 4 bachelor's and above",
         "A_HGA of whom the SCF would take: up to 38, 39, 40 to 42, 43 and above",
         "",
         _whole(lambda s: s.numbers("EDCL")),
@@ -153,8 +154,8 @@ _INCOMES = (
         "INTDIVINC; below 500 dollars of 2019 counts as none",
         "INT_VAL + DIV_VAL of the family; below 500 dollars of 2019 counts as none",
         "Small interest is reported or imputed far more often in the CPS. After the redesign of the questions "
-        "(from 2015 on) it is understood to include interest within retirement accounts, which the SCF's does not; this "
-        "could not be checked.",
+        "(from 2015 on) it is understood to include interest within retirement accounts, which the SCF's does not; "
+        "this could not be checked.",
         _SCF_INTEREST,
         _ASEC_INTEREST,
         money=True,
@@ -164,8 +165,8 @@ _INCOMES = (
         Kind.SEMICONTINUOUS,
         "SSRETINC: Social Security, pensions, annuities, disability, withdrawals from pension accounts",
         "SS_VAL, retirement (pensions, annuities, withdrawals), DSAB_VAL, SRVS_VAL of the family",
-        "Withdrawals under age 58 are not in CPS income. Veterans' payments (VET_VAL) are left out: the SCF may have them "
-        "here or in transfers.",
+        "Withdrawals under age 58 are not in CPS income. Veterans' payments (VET_VAL) are left out: the SCF may have "
+        "them here or in transfers.",
         scf.incomes("SSRETINC"),
         asec.family(*asec.RETIREMENT),
         money=True,

@@ -1,0 +1,48 @@
+"""What all commands share: exit codes, errors in plain words, progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from microimpute.errors import MicroImputeError
+
+__all__ = ["BAD_INPUT", "DIFFERENT", "plain_errors", "progress"]
+
+#: Exit code when what the user gave can't be used.
+BAD_INPUT = 2
+#: Exit code when a verification finds a difference.
+DIFFERENT = 1
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn the project's errors into one message and exit code 2."""
+    try:
+        yield
+    except MicroImputeError as error:
+        click.echo(f"Error: {error.problem}.\n       {error.remedy}", err=True)
+        sys.exit(BAD_INPUT)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, float], None]]:
+    """Show a bar on a terminal and plain lines elsewhere."""
+    start = time.monotonic()
+    if not sys.stderr.isatty():
+        yield lambda step, share: click.echo(f"[{time.monotonic() - start:6.1f} s] {step}", err=True)
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=100, bar_format="{percentage:3.0f}% |{bar:30}| {desc} ({elapsed})", leave=False) as bar:
+
+        def show(step: str, share: float) -> None:
+            bar.set_description_str(step)
+            bar.n = round(100 * share)
+            bar.refresh()
+
+        yield show
