@@ -105,16 +105,16 @@ def test_income_that_was_not_answered_is_missing() -> None:
     income = np.full(60, 50_000.0)
     salary = np.full(60, 30_000.0)
     earners = np.ones(60, dtype=int)
-    income[:4] = 0, 0, 5_000, 5_000
+    income[:5] = 0, 0, 5_000, 5_000, 0
     salary[[0, 2]] = np.nan
     earners[1] = 0
     works = ["Y"] * 60
-    works[1] = "N"
+    works[1] = works[4] = "N"
     survey = units(FINCBTAX=income, SALARYX=salary, NO_EARNR=earners, EARNER=works)
-    # nobody answered; nobody works, so 0 can be true; wage unknown and little else; wage known
-    assert np.isnan(ce.income(survey))[:5].tolist() == [True, False, True, False, False]
+    # nobody answered; nobody works, so 0 can be true; wage unknown and little else; wage known; another one works
+    assert np.isnan(ce.income(survey))[:6].tolist() == [True, False, True, False, True, False]
     rank = ce.income_rank(survey)
-    assert np.isnan(rank).sum() == 2
+    assert np.isnan(rank).sum() == 3
     known = ~np.isnan(rank)
     assert np.average(rank[known], weights=survey.weights()[known]) == pytest.approx(0.5)
 

@@ -50,17 +50,16 @@ UNANSWERED_BELOW = 10_000.0
 #: Parts of spending in the records of rpms, and in releases.
 RECORDS_TARGETS = ("food", "housing_outlays", "health", "tobacco", "footwear", "other")
 RELEASE_TARGETS = tuple(c for c in CATEGORIES if c not in DIARY_ONLY)
-#: Health care (reimbursements), housing and `other` (trade-ins; see `docs/surveys-ce.md`) can be negative.
-#: Never negative in the records of rpms. Nothing is claimed of releases: none was at hand, and reimbursements and
-#: trade-ins are negative lines of expenditure.
+#: Never negative in the records of rpms; health care (reimbursements), housing and `other` (trade-ins) are. Nothing is
+#: claimed of releases, since none was at hand.
 _NEVER_NEGATIVE = ("food", "tobacco", "footwear")
 
 
-def _rules(parts: tuple[str, ...]) -> tuple[str, ...]:
-    return ("total = " + " + ".join(parts), *(f"{column} >= 0" for column in parts if column in _NEVER_NEGATIVE))
+def _rules(parts: tuple[str, ...], never_negative: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return ("total = " + " + ".join(parts), *(f"{column} >= 0" for column in parts if column in never_negative))
 
 
-RECORDS_RULES = _rules(RECORDS_TARGETS)
+RECORDS_RULES = _rules(RECORDS_TARGETS, _NEVER_NEGATIVE)
 RELEASE_RULES = _rules(RELEASE_TARGETS)
 
 
@@ -80,7 +79,7 @@ def defaults(donor: Survey) -> tuple[tuple[str, ...], tuple[str, ...]]:
     release = all(c in donor.columns for c in RELEASE_TARGETS)
     parts = (*RELEASE_TARGETS, "unallocated") if release else (*RECORDS_TARGETS, "food_home", "food_away", "alcohol")
     parts = tuple(c for c in parts if c in donor.columns)
-    rules = _rules(parts)
+    rules = _rules(parts, () if release else _NEVER_NEGATIVE)
     return parts, rules if "total" in donor.columns else rules[1:]
 
 
