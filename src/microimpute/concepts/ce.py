@@ -182,8 +182,10 @@ def race(survey: Survey) -> npt.NDArray[np.object_]:
     """Return Hispanic whatever the race, else White, Black or other; None where race or origin is missing."""
     code = either(survey, "REF_RACE", "MEMBRACE")
     hispanic = _says(survey, "HISP_REF", 1, "HORIGIN", "Y")
+    names: npt.NDArray[np.object_]
     names = np.select([hispanic == 1, code == 1, code == 2], ["Hispanic", "White", "Black"], "other").astype(object)
-    return np.where(np.isnan(hispanic) | (np.isnan(code) & (hispanic != 1)), None, names)
+    names[np.isnan(hispanic) | (np.isnan(code) & (hispanic != 1))] = None
+    return names
 
 
 def _asked_last(column: str) -> Any:
