@@ -15,26 +15,12 @@ import numpy.typing as npt
 from microimpute.concepts import asec, scf
 from microimpute.crosswalks.base import Concept, Crosswalk, Formula
 from microimpute.kinds import Kind
-from microimpute.prices import price_factor
 from microimpute.survey import Survey
-from microimpute.surveys.scf import IDENTITIES
 
 __all__ = ["SCFToCPSASEC"]
 
 FloatArray = npt.NDArray[np.float64]
 Money = Callable[[Survey, int], FloatArray]
-
-#: Yearly interest and dividends below this, in dollars of `FLOOR_YEAR`, count as none: see `scf_to_cps_tax_units`.
-INTEREST_FLOOR = 500.0
-FLOOR_YEAR = 2019
-
-
-def _floored(money: Money) -> Money:
-    def formula(survey: Survey, dollars: int) -> FloatArray:
-        values = money(survey, dollars)
-        return np.where(values < INTEREST_FLOOR * price_factor(FLOOR_YEAR, dollars), 0.0, values)
-
-    return formula
 
 
 def _sum(*parts: Money) -> Money:
@@ -56,8 +42,8 @@ def _asec_self_employed(survey: Survey) -> npt.NDArray[np.bool_]:
     return np.asarray((survey.numbers("family_SEMP_VAL") != 0) | (survey.numbers("family_FRSE_VAL") != 0))
 
 
-_SCF_INTEREST = _floored(scf.incomes("INTDIVINC"))
-_ASEC_INTEREST = _floored(asec.family("INT_VAL", "DIV_VAL"))
+_SCF_INTEREST = scf.interest_floored(scf.incomes("INTDIVINC"))
+_ASEC_INTEREST = scf.interest_floored(asec.family("INT_VAL", "DIV_VAL"))
 
 _WHO = (
     Concept(
@@ -194,15 +180,6 @@ _INCOMES = (
     ),
 )
 
-#: As in `scf_to_cps_tax_units`: 26 leaves of the balance sheet and what holds between them on every row of 2019.
-_COARSE = ("FIN", "BUS", "NFIN", "ASSET", "MRTHEL", "HOMEEQ", "INSTALL", "DEBT", "NETWORTH")
-_TARGETS = (
-    *("LIQ", "CDS", "NMMF", "STOCKS", "BOND", "RETQLIQ", "SAVBND", "CASHLI", "OTHMA", "OTHFIN"),
-    *("VEHIC", "HOUSES", "ORESRE", "NNRESRE", "ACTBUS", "NONACTBUS", "OTHNFIN"),
-    *("HELOC", "NH_MORT", "RESDBT", "OTHLOC", "CCBAL", "VEH_INST", "EDN_INST", "OTH_INST", "ODEBT"),
-)
-_MAY_BE_NEGATIVE = ("RETQLIQ", "NNRESRE", "ACTBUS")
-
 
 class SCFToCPSASEC(Crosswalk):
     """Wealth for households of the native ASEC, read with ``unit="household"`` (its default)."""
@@ -211,15 +188,8 @@ class SCFToCPSASEC(Crosswalk):
     donor: ClassVar[str] = "scf"
     receiver: ClassVar[str] = "cps_asec"
     concepts: ClassVar[tuple[Concept, ...]] = (*_WHO, *_INCOMES)
-    rules: ClassVar[tuple[str, ...]] = (
-        *(rule for rule in IDENTITIES if rule.split(" = ")[0] in _COARSE),
-        "NH_MORT requires HOUSES",
-        "HELOC requires HOUSES",
-        "RESDBT requires ORESRE",
-        "VEH_INST requires VEHIC",
-        *(f"{column} >= 0" for column in _TARGETS if column not in _MAY_BE_NEGATIVE),
-    )
-    targets: ClassVar[tuple[str, ...]] = _TARGETS
+    rules: ClassVar[tuple[str, ...]] = scf.RULES
+    targets: ClassVar[tuple[str, ...]] = scf.TARGETS
     remarks: ClassVar[tuple[str, ...]] = (
         "No native ASEC file was at hand: margins of both sides have not been compared on published data.",
         "The SCF unit is the primary economic unit. Incomes of the CPS are those of the householder's family and "
