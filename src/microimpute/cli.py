@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from microimpute.commands.crosswalk import crosswalk_command
 from microimpute.commands.fetch import fetch_command
 from microimpute.commands.inspect import inspect_command
 from microimpute.commands.shared import DIFFERENT
@@ -319,6 +320,7 @@ def surveys() -> None:
 
 
 # Commands with a file of their own; each is a line here.
+main.add_command(crosswalk_command)
 main.add_command(fetch_command)
 main.add_command(inspect_command)
 

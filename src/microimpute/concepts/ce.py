@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.concepts.bridge import DeclaredBridge, weighted_rank
+from microimpute.concepts.geography import region_names
+from microimpute.concepts.values import flag
 from microimpute.errors import SurveyError
 from microimpute.kinds import Kind
-from microimpute.readers.ucc import CATEGORIES
+from microimpute.prices import price_factor
+from microimpute.readers.ucc import CATEGORIES, DIARY_ONLY
 from microimpute.survey import Survey
 
 __all__ = [
@@ -25,8 +28,14 @@ __all__ = [
     "RELEASE_TARGETS",
     "age",
     "any_earner",
+    "defaults",
+    "education",
+    "female",
+    "homeowner",
     "income",
     "income_rank",
+    "married_couple",
+    "race",
     "region",
 ]
 
@@ -34,22 +43,44 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Oldest age that every file tells apart: the CPS has 80 for 80 to 84, the CE 82 and above as one.
 TOP_AGE = 80
-#: Where the best-paid member works and the wage is not known, income below this (dollars of about 2014) is taken for
-#: an answer that was refused: such units spend 46,000 a year on average, those of that income whose wage is known 25,000.
+#: Where the best-paid member works and the wage is not known, income below this (dollars of 2014) is taken for
+#: an answer that was refused: such units spend 46,000 a year on average, those whose wage is known 25,000.
 UNANSWERED_BELOW = 10_000.0
 
 #: Parts of spending in the records of rpms, and in releases.
 RECORDS_TARGETS = ("food", "housing_outlays", "health", "tobacco", "footwear", "other")
-RELEASE_TARGETS = tuple(CATEGORIES)
-#: Health care (reimbursements), housing and `other` (trade-ins; see `docs/surveys-ce.md`) can be negative.
-RECORDS_RULES = (
-    "total = " + " + ".join(RECORDS_TARGETS),
-    *(f"{column} >= 0" for column in ("food", "tobacco", "footwear")),
-)
-RELEASE_RULES = (
-    "total = " + " + ".join(RELEASE_TARGETS),
-    *(f"{column} >= 0" for column in ("food_home", "food_away", "alcohol", "tobacco", "gasoline")),
-)
+RELEASE_TARGETS = tuple(c for c in CATEGORIES if c not in DIARY_ONLY)
+#: Never negative in the records of rpms; health care (reimbursements), housing and `other` (trade-ins) are. Nothing is
+#: claimed of releases, since none was at hand.
+_NEVER_NEGATIVE = ("food", "tobacco", "footwear")
+
+
+def _rules(parts: tuple[str, ...], never_negative: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return ("total = " + " + ".join(parts), *(f"{column} >= 0" for column in parts if column in never_negative))
+
+
+RECORDS_RULES = _rules(RECORDS_TARGETS, _NEVER_NEGATIVE)
+RELEASE_RULES = _rules(RELEASE_TARGETS)
+
+
+def defaults(donor: Survey) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the parts of spending that a file has, and their rules.
+
+    Parameters
+    ----------
+    donor
+        A release (31 categories, and `unallocated` where it was read from summary variables), or records of rpms.
+
+    Returns
+    -------
+    targets, rules : tuple of str
+        Of a file without a total, the rules are without one.
+    """
+    release = all(c in donor.columns for c in RELEASE_TARGETS)
+    parts = (*RELEASE_TARGETS, "unallocated") if release else (*RECORDS_TARGETS, "food_home", "food_away", "alcohol")
+    parts = tuple(c for c in parts if c in donor.columns)
+    rules = _rules(parts, () if release else _NEVER_NEGATIVE)
+    return parts, rules if "total" in donor.columns else rules[1:]
 
 
 def either(survey: Survey, *names: str) -> FloatArray:
@@ -62,14 +93,37 @@ def age(survey: Survey) -> FloatArray:
     return np.minimum(either(survey, "AGE_REF", "AGE"), TOP_AGE)
 
 
-def any_earner(survey: Survey) -> npt.NDArray[np.bool_]:
-    """Return whether anyone earned."""
-    return np.asarray(survey.numbers("NO_EARNR") > 0)
+def any_earner(survey: Survey) -> npt.NDArray[Any]:
+    """Return 1 if anyone earned, else 0."""
+    count = survey.numbers("NO_EARNR")
+    return flag(count > 0, count)
 
 
-def region(survey: Survey) -> FloatArray:
-    """Return the Census region, 1 to 4; NaN where it is suppressed."""
-    return survey.numbers("REGION")
+def married_couple(survey: Survey) -> npt.NDArray[Any]:
+    """Return 1 for a married couple, else 0."""
+    kind = survey.numbers("FAM_TYPE")
+    return flag(kind <= 5, kind)
+
+
+def homeowner(survey: Survey) -> npt.NDArray[Any]:
+    """Return 1 if the home is owned, else 0."""
+    tenure = survey.numbers("CUTENURE")
+    return flag(tenure <= 3, tenure)
+
+
+def _mortgage(survey: Survey) -> npt.NDArray[Any]:
+    tenure = survey.numbers("CUTENURE")
+    return flag(tenure == 1, tenure)
+
+
+def _vehicle(survey: Survey) -> npt.NDArray[Any]:
+    count = survey.numbers("VEHQ")
+    return flag(count > 0, count)
+
+
+def region(survey: Survey) -> npt.NDArray[np.object_]:
+    """Return the Census region by name; None where it is suppressed."""
+    return region_names(survey.numbers("REGION"))
 
 
 def income(survey: Survey) -> FloatArray:
@@ -89,13 +143,49 @@ def income(survey: Survey) -> FloatArray:
     unanswered = earners & (values <= 0)
     if "EARNER" in survey.columns and "SALARYX" in survey.columns:
         works = np.array([v == "Y" for v in survey.frame["EARNER"].to_list()])
-        unanswered |= works & np.isnan(survey.numbers("SALARYX")) & (values < UNANSWERED_BELOW)
+        low = values < UNANSWERED_BELOW * price_factor(2014, survey.dollars)
+        unanswered |= works & np.isnan(survey.numbers("SALARYX")) & low
     return np.where(unanswered, np.nan, values)
 
 
 def income_rank(survey: Survey) -> FloatArray:
     """Return the weighted rank of income, 0 to 1, among those whose income is known."""
     return weighted_rank(income(survey), survey.weights())
+
+
+def education(survey: Survey) -> FloatArray:
+    """Return 1 no high school diploma, 2 high school, 3 some college or associate's, 4 bachelor's and above."""
+    if "EDUC_REF" in survey.columns:
+        code = survey.numbers("EDUC_REF")
+        return np.select([np.isnan(code), code <= 11, code == 12, code <= 14], [np.nan, 1.0, 2.0, 3.0], 4.0)
+    code = survey.numbers("EDUCA")
+    return np.select([np.isnan(code), code <= 3, code == 4, code <= 6], [np.nan, 1.0, 2.0, 3.0], 4.0)
+
+
+def _says(survey: Survey, release: str, yes: int, records: str, letter: str) -> npt.NDArray[Any]:
+    """Return 1 where a release's code, or the letter of the records of rpms, stands; NaN where nothing does."""
+    if release in survey.columns:
+        code = survey.numbers(release)
+        return flag(code == yes, code)
+    survey.require(records, "predictor")
+    letters = survey.frame[records]
+    gaps = np.where(letters.is_null().to_numpy(), np.nan, 0.0)
+    return flag(np.array([v == letter for v in letters.to_list()]), gaps)
+
+
+def female(survey: Survey) -> npt.NDArray[Any]:
+    """Return 1 if that member is a woman, else 0."""
+    return _says(survey, "SEX_REF", 2, "SEX", "F")
+
+
+def race(survey: Survey) -> npt.NDArray[np.object_]:
+    """Return Hispanic whatever the race, else White, Black or other; None where race or origin is missing."""
+    code = either(survey, "REF_RACE", "MEMBRACE")
+    hispanic = _says(survey, "HISP_REF", 1, "HORIGIN", "Y")
+    names: npt.NDArray[np.object_]
+    names = np.select([hispanic == 1, code == 1, code == 2], ["Hispanic", "White", "Black"], "other").astype(object)
+    names[np.isnan(hispanic) | (np.isnan(code) & (hispanic != 1))] = None
+    return names
 
 
 def _asked_last(column: str) -> Any:
@@ -135,7 +225,7 @@ BRIDGES = (
         "1 if the home is owned (CUTENURE 1 to 3)",
         "1 if HOUSES, the primary residence, is above 0",
         "63.3% own in the CE records of 2013 to 2016, 64.9% in the SCF of 2019.",
-        _flag(lambda s: s.numbers("CUTENURE") <= 3),
+        homeowner,
         _flag(lambda g: g["HOUSES"] > 0),
     ),
     DeclaredBridge(
@@ -146,7 +236,7 @@ BRIDGES = (
         "1 if the home is owned with a mortgage (CUTENURE 1)",
         "1 if NH_MORT, mortgages of the primary residence, is above 0",
         "36.7% in the CE, 40.0% in the SCF; an owner whose mortgage was not reported (CUTENURE 3) counts as none.",
-        _flag(lambda s: s.numbers("CUTENURE") == 1),
+        _mortgage,
         _flag(lambda g: g["NH_MORT"] > 0),
     ),
     DeclaredBridge(
@@ -157,7 +247,7 @@ BRIDGES = (
         "1 if a vehicle is owned (VEHQ above 0)",
         "1 if VEHIC is above 0",
         "85.8% in the CE, 85.4% in the SCF.",
-        _flag(lambda s: s.numbers("VEHQ") > 0),
+        _vehicle,
         _flag(lambda g: g["VEHIC"] > 0),
     ),
     DeclaredBridge(
@@ -167,7 +257,7 @@ BRIDGES = (
         Kind.CONTINUOUS,
         _RANK + "LIQUIDX, checking, savings, money market accounts and certificates of deposit",
         _RANK + "LIQ + CDS",
-        "Known in the last interview alone, for 36% of the records. 72% have any in the CE, 98% in the SCF, the mean is "
+        "Known in the last interview alone, for 36% of the records. 72% have any in the CE, 98% in the SCF, means are "
         "18,500 against 48,700: the order is comparable, the level is not.",
         _asked_last("LIQUIDX"),
         _sum("LIQ", "CDS"),

@@ -13,7 +13,9 @@ import numpy.typing as npt
 from microimpute import registry
 from microimpute.concepts.bridge import DeclaredBridge, weighted_rank
 from microimpute.errors import SurveyError, closest
+from microimpute.frames import aligned, make_series
 from microimpute.kinds import Kind
+from microimpute.prices import price_factor
 from microimpute.survey import Survey, replace_survey
 
 __all__ = ["Concept", "Crosswalk", "Formula", "crosswalk", "crosswalks"]
@@ -147,7 +149,9 @@ class Crosswalk(ABC):
         donor, receiver
             As their connectors read them.
         dollars
-            Year whose prices the predictors are brought to; the surveys' own columns stay as they are.
+            Year whose prices the predictors are brought to. The surveys' own columns stay as they are, unless both
+            surveys name a dollar year and these differ: then the donor's amounts, the columns declared semicontinuous,
+            are brought to the receiver's year, and a note says so.
 
         Returns
         -------
@@ -159,7 +163,10 @@ class Crosswalk(ABC):
         SurveyError
             If a survey lacks a column that a concept is made from, or has one of a concept's name.
         """
-        return self._side(donor, dollars, "donor"), self._side(receiver, dollars, "receiver")
+        ours, theirs = self._side(donor, dollars, "donor"), self._side(receiver, dollars, "receiver")
+        if donor.dollars and receiver.dollars and donor.dollars != receiver.dollars:
+            ours = _in_dollars(ours, donor.dollars, receiver.dollars, keep=self.predictors)
+        return ours, theirs
 
     def _side(self, survey: Survey, dollars: int, side: str) -> Survey:
         columns: dict[str, npt.NDArray[Any]] = {}
@@ -189,6 +196,19 @@ class Crosswalk(ABC):
                 "Make one value per row.",
             )
         return values
+
+
+def _in_dollars(survey: Survey, before: int, year: int, keep: Sequence[str]) -> Survey:
+    """Bring a survey's own amounts, not the shared predictors, to prices of another year."""
+    factor = price_factor(before, year)
+    amounts = [c for c, k in survey.kinds.items() if Kind(k) is Kind.SEMICONTINUOUS and c not in keep]
+    backend = survey.frame.implementation
+    made = [aligned(make_series(c, survey.numbers(c) * factor, None, backend), survey.frame) for c in amounts]
+    note = (
+        f"{len(amounts)} amounts of the donor brought from {before} to {year} dollars, the receiver's, by "
+        f"CPI-U (times {factor:.4f}); columns that are not declared semicontinuous stay as they are"
+    )
+    return replace_survey(survey, frame=survey.frame.with_columns(*made), dollars=year, notes=(*survey.notes, note))
 
 
 def crosswalks() -> Mapping[str, type[Crosswalk]]:

@@ -12,13 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from microimpute.concepts import scf
 from microimpute.crosswalks.base import Concept, Crosswalk, Formula
-from microimpute.errors import SurveyError
 from microimpute.kinds import Kind
 from microimpute.prices import price_factor
 from microimpute.survey import Survey
 from microimpute.surveys.cps_tax_units import CALIBRATED_YEAR, SCALED_TO_2014
-from microimpute.surveys.scf import IDENTITIES, income_inflation
 
 __all__ = ["SCFToCPSTaxUnits"]
 
@@ -27,37 +26,12 @@ Money = Callable[[Survey, int], FloatArray]
 
 #: Oldest age that both files tell apart.
 TOP_AGE = 85
-#: Yearly interest and dividends below this, in 2019 dollars, count as none: half of CPS families report or
-#: are assigned some, mostly a few dollars; one in five SCF families reports any.
-INTEREST_FLOOR = 500.0
-FLOOR_YEAR = 2019
 
 WAGES = ("e00200",)
 SELF_EMPLOYMENT = ("e00900", "e02100")
 INTEREST = ("e00300", "e00400", "e00600")
 RETIREMENT = ("e02400", "e01500", "e01400")
 TRANSFERS = ("e02300", "e00800", "ssi_ben", "tanf_ben")
-
-
-def _scf_factor(survey: Survey, dollars: int) -> float:
-    """Return what brings incomes of the extract to prices of a year: first back to income-year dollars."""
-    years = np.unique(survey.numbers("YEAR"))
-    if len(years) != 1 or survey.dollars is None:
-        raise SurveyError(
-            f"incomes need one survey year and the dollar year, not {len(years)} and {survey.dollars}",
-            "Read one wave at a time with the scf connector.",
-        )
-    year = int(years[0])
-    to_survey_year = price_factor(survey.dollars, year)
-    return to_survey_year / income_inflation(year) * price_factor(year - 1, dollars)
-
-
-def _scf(*columns: str) -> Money:
-    def formula(survey: Survey, dollars: int) -> FloatArray:
-        total = np.sum([survey.numbers(c) for c in columns], axis=0)
-        return np.asarray(total * _scf_factor(survey, dollars), dtype=np.float64)
-
-    return formula
 
 
 def _cps(*columns: str) -> Money:
@@ -82,14 +56,6 @@ def _row_factor(survey: Survey, dollars: int) -> FloatArray:
 def _cps_transfers(survey: Survey, dollars: int) -> FloatArray:
     snap = survey.numbers("snap_ben") * _row_factor(survey, dollars)
     return np.asarray(_cps(*TRANSFERS)(survey, dollars) + snap)
-
-
-def _floored(money: Money) -> Money:
-    def formula(survey: Survey, dollars: int) -> FloatArray:
-        values = money(survey, dollars)
-        return np.where(values < INTEREST_FLOOR * price_factor(FLOOR_YEAR, dollars), 0.0, values)
-
-    return formula
 
 
 def _sum(*parts: Money) -> Money:
@@ -117,16 +83,12 @@ def _cps_couple(survey: Survey) -> npt.NDArray[np.bool_]:
     return np.asarray((survey.numbers("married") == 1) | (survey.numbers("partner") > 0))
 
 
-def _scf_self_employed(survey: Survey) -> npt.NDArray[np.bool_]:
-    return np.asarray((survey.numbers("OCCAT1") == 2) & (survey.numbers("BUSSEFARMINC") != 0))
-
-
 def _cps_self_employed(survey: Survey) -> npt.NDArray[np.bool_]:
     return np.asarray(np.any([survey.numbers(f"family_{c}") != 0 for c in SELF_EMPLOYMENT], axis=0))
 
 
-_SCF_INTEREST = _floored(_scf("INTDIVINC"))
-_CPS_INTEREST = _floored(_cps(*INTEREST))
+_SCF_INTEREST = scf.interest_floored(scf.incomes("INTDIVINC"))
+_CPS_INTEREST = scf.interest_floored(_cps(*INTEREST))
 
 _CONCEPTS = (
     Concept(
@@ -166,7 +128,7 @@ _CONCEPTS = (
         "1 if the family has self-employment or farm income (e00900, e02100)",
         "One person's status at the interview against the family's income of the year before. Amounts are "
         "not comparable (the SCF has rents, partnerships and S corporations: mean 14,682 against 3,048).",
-        _whole(_scf_self_employed),
+        _whole(scf.self_employed),
         _whole(_cps_self_employed),
     ),
     Concept(
@@ -175,7 +137,7 @@ _CONCEPTS = (
         "WAGEINC",
         "e00200 of the householder's family",
         "CPS wages are scaled to IRS totals of 2014 and top-coded.",
-        _scf("WAGEINC"),
+        scf.incomes("WAGEINC"),
         _cps(*WAGES),
         money=True,
     ),
@@ -195,7 +157,7 @@ _CONCEPTS = (
         "SSRETINC: Social Security, pensions, annuities, disability, withdrawals from pension accounts",
         "e02400 + e01500 + e01400 of the householder's family: Social Security, pensions, IRA distributions",
         "CPS IRA distributions are imputed from tax data; veterans' benefits (modelled) are left out.",
-        _scf("SSRETINC"),
+        scf.incomes("SSRETINC"),
         _cps(*RETIREMENT),
         money=True,
     ),
@@ -207,7 +169,7 @@ _CONCEPTS = (
         "The CPS file has no child support, workers' compensation or other income; SNAP, SSI and TANF are "
         "modelled to administrative totals, while SCF respondents report them. Health and housing benefits "
         "are in neither.",
-        _scf("TRANSFOTHINC"),
+        scf.incomes("TRANSFOTHINC"),
         _cps_transfers,
         money=True,
     ),
@@ -217,21 +179,11 @@ _CONCEPTS = (
         "WAGEINC + INTDIVINC + SSRETINC + TRANSFOTHINC (not INCOME: that has business and capital gains)",
         "the same four, as defined above",
         "Business income and capital gains are left out on both sides: they are not comparable.",
-        _sum(_scf("WAGEINC"), _SCF_INTEREST, _scf("SSRETINC", "TRANSFOTHINC")),
+        _sum(scf.incomes("WAGEINC"), _SCF_INTEREST, scf.incomes("SSRETINC", "TRANSFOTHINC")),
         _sum(_cps(*WAGES), _CPS_INTEREST, _cps(*RETIREMENT), _cps_transfers),
         money=True,
     ),
 )
-
-#: Identities whose parts are targets; the finer ones (LIQ, BOND, …) have parts that are not.
-_COARSE = ("FIN", "BUS", "NFIN", "ASSET", "MRTHEL", "HOMEEQ", "INSTALL", "DEBT", "NETWORTH")
-_TARGETS = (
-    *("LIQ", "CDS", "NMMF", "STOCKS", "BOND", "RETQLIQ", "SAVBND", "CASHLI", "OTHMA", "OTHFIN"),
-    *("VEHIC", "HOUSES", "ORESRE", "NNRESRE", "ACTBUS", "NONACTBUS", "OTHNFIN"),
-    *("HELOC", "NH_MORT", "RESDBT", "OTHLOC", "CCBAL", "VEH_INST", "EDN_INST", "OTH_INST", "ODEBT"),
-)
-#: Negative in some rows of 2019: RETQLIQ in 10 (−1, rounding), NNRESRE in 9, ACTBUS in 10.
-_MAY_BE_NEGATIVE = ("RETQLIQ", "NNRESRE", "ACTBUS")
 
 
 class SCFToCPSTaxUnits(Crosswalk):
@@ -241,16 +193,8 @@ class SCFToCPSTaxUnits(Crosswalk):
     donor: ClassVar[str] = "scf"
     receiver: ClassVar[str] = "cps_tax_units"
     concepts: ClassVar[tuple[Concept, ...]] = _CONCEPTS
-    #: Every one holds on all 28,885 rows of SCF 2019.
-    rules: ClassVar[tuple[str, ...]] = (
-        *(rule for rule in IDENTITIES if rule.split(" = ")[0] in _COARSE),
-        "NH_MORT requires HOUSES",
-        "HELOC requires HOUSES",
-        "RESDBT requires ORESRE",
-        "VEH_INST requires VEHIC",
-        *(f"{column} >= 0" for column in _TARGETS if column not in _MAY_BE_NEGATIVE),
-    )
-    targets: ClassVar[tuple[str, ...]] = _TARGETS
+    rules: ClassVar[tuple[str, ...]] = scf.RULES
+    targets: ClassVar[tuple[str, ...]] = scf.TARGETS
     remarks: ClassVar[tuple[str, ...]] = (
         "The SCF unit is the primary economic unit: a person or couple and those who depend on them. The "
         "CPS household's predictors are therefore made from the householder's family and likely partner; the "
