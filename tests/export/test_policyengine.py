@@ -99,7 +99,7 @@ def test_names_and_files_that_are_there(tmp_path):
     with pytest.raises(OutputError, match=r"Name it x\.h5"):
         write(of_two(), tmp_path / "x.hdf", YEAR)
     write(of_two(), tmp_path / "x.h5", YEAR)
-    with pytest.raises(OutputError, match="x.h5"):
+    with pytest.raises(OutputError, match=r"x\.h5"):
         write(of_two(), tmp_path / "x.h5", YEAR)
 
 

@@ -118,7 +118,8 @@ def records(
         Its frame goes into ``taxcalc.Records(data=frame, start_year=2014)``, which takes amounts as they are, or into
         ``taxcalc.Records.cps_constructor(data=frame)``, which ages them by the package's own growth factors and
         weights; those weights go by row, so that only records of the whole file, none left out, fit. Every
-        column that was not imputed is unaltered, and a household's amounts add up to what was imputed, to the last bit (not for ``"copy"``).
+        column that was not imputed is unaltered, and a household's amounts add up to what was imputed, to the last
+        bit (not for ``"copy"``).
 
     Raises
     ------
