@@ -42,7 +42,7 @@ def population(units: Survey) -> policyengine.Population:
     own = units.numbers("FLPDYR")
     to_year = np.select([own == y for y in np.unique(own)], [price_factor(int(y), YEAR) for y in np.unique(own)])
     scaled = {c: price_factor(2014, YEAR) for c in [*SCALED_TO_2014, "e00200p", "e00200s", "e00900p", "e00900s"]}
-    factors = {c: to_year for c in ("e02100", "e02400", "e01500", "e00400", "e00800")} | scaled
+    factors = dict.fromkeys(("e02100", "e02400", "e01500", "e00400", "e00800"), to_year) | scaled
     made = policyengine.of_tax_units(units, head=[c for c in PARTS if c in units.columns], year_factor=factors)
     person = dict(made.variables["person"])
     assets = {name: person.pop(parts[0]) + person.pop(parts[1]) for name, parts in ASSETS.items() if parts[0] in person}
@@ -50,13 +50,17 @@ def population(units: Survey) -> policyengine.Population:
     return policyengine.Population(made.members, variables, made.notes)
 
 
-def by_household(path: Path, count: int) -> np.ndarray:
-    """Run PolicyEngine; per household, persons eligible in January and SSI of the year."""
+def by_household(path: Path, weight: np.ndarray) -> np.ndarray:
+    """Run PolicyEngine; per household, millions eligible in January and billions of SSI in the year."""
     simulation = Microsimulation(dataset=str(path))
+    # households are numbered by year and number of the file: the receiver's own order
+    np.testing.assert_allclose(simulation.calculate("household_weight", YEAR).values, weight, rtol=1e-6)
     home = simulation.calculate("person_household_id", YEAR).values.astype(int)
     eligible = simulation.calculate("is_ssi_eligible", f"{YEAR}-01").values
     benefit = simulation.calculate("ssi", YEAR).values
-    return np.column_stack([np.bincount(home, weights=v, minlength=count) for v in (eligible / 1e6, benefit / 1e9)])
+    return np.column_stack(
+        [np.bincount(home, weights=v, minlength=len(weight)) for v in (eligible / 1e6, benefit / 1e9)]
+    )
 
 
 def main(scf: str, cps: str, out: str) -> None:
@@ -78,20 +82,17 @@ def main(scf: str, cps: str, out: str) -> None:
     policyengine.write(population(plain), folder / "without.h5", YEAR)
     notes = policyengine.write_all(made, folder / "with", YEAR, lambda i: population(units(i)))
     print(*notes, sep="\n")
-    # households are numbered by year and number of the file: the receiver's own order
-    count = len(receiver)
     weight = receiver.weights()
     replicates = bootstrap_replicates(weight, count=200)
-
-    def totals(values: np.ndarray, w: np.ndarray) -> np.ndarray:
-        return w @ values
-
-    without = replicates.estimate(totals, by_household(folder / "without.h5", count))
-    names = ["eligible, millions", "SSI, $ billion a year"]
-    print(pool(np.stack([without.estimate] * 2), np.stack([without.covariance] * 2), names=names))
-    several = [replicates.estimate(totals, by_household(folder / f"with/implicate_{i}.h5", count)) for i in range(1, M + 1)]
-    print([list(map(float, e.estimate.round(3))) for e in several])
-    print(pool(np.stack([e.estimate for e in several]), np.stack([e.covariance for e in several]), names=names))
+    without = by_household(folder / "without.h5", weight)
+    estimates = []
+    for i in range(1, M + 1):
+        tested = by_household(folder / f"with/implicate_{i}.h5", weight)
+        every = np.hstack([without, tested, tested - without])
+        estimates.append(replicates.estimate(lambda values, w: w @ values, every))
+    what = ("eligible, millions", "SSI, $ billion")
+    names = [f"{w} {how}" for how in ("without assets", "with assets", "difference") for w in what]
+    print(pool(np.stack([e.estimate for e in estimates]), np.stack([e.covariance for e in estimates]), names=names))
 
 
 if __name__ == "__main__":

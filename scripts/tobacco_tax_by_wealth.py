@@ -47,7 +47,9 @@ def spending(path: Path) -> Survey:
         "w": ce.weights(),
     }
     # a consumer unit is there up to four times: drawn by unit, never apart
-    return Survey(pd.DataFrame(columns), weight="w", household="CUID", kinds={"tobacco": "semicontinuous"}, dollars=YEAR)
+    return Survey(
+        pd.DataFrame(columns), weight="w", household="CUID", kinds={"tobacco": "semicontinuous"}, dollars=YEAR
+    )
 
 
 def after_tax(units: Survey, count: int) -> np.ndarray:

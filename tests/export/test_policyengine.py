@@ -1,11 +1,13 @@
 """PolicyEngine datasets: what is in the file, what is refused, and the program itself computes SSI from it."""
 
+import sys
+
 import numpy as np
 import pytest
 from tax_units_made import households, units, write_units
 
 from microimpute import pool
-from microimpute.errors import OutputError
+from microimpute.errors import MissingExtraError, OutputError
 from microimpute.export.policyengine import GROUPS, Population, of_tax_units, write, write_all
 from microimpute.export.taxcalc import read_units, records
 
@@ -100,6 +102,12 @@ def test_names_and_files_that_are_there(tmp_path):
         write(of_two(), tmp_path / "x.hdf", YEAR)
     write(of_two(), tmp_path / "x.h5", YEAR)
     with pytest.raises(OutputError, match=r"x\.h5"):
+        write(of_two(), tmp_path / "x.h5", YEAR)
+
+
+def test_without_h5py(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(MissingExtraError, match=r"microimpute\[policyengine\]"):
         write(of_two(), tmp_path / "x.h5", YEAR)
 
 

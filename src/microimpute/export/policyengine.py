@@ -106,9 +106,7 @@ def write(population: Population, path: str | Path, year: int) -> None:
     try:
         import h5py
     except ImportError:
-        raise MissingExtraError(
-            "a PolicyEngine dataset needs h5py, which is not installed", "pip install 'microimpute[policyengine]'"
-        ) from None
+        raise MissingExtraError("h5py", "A PolicyEngine dataset", "pip install 'microimpute[policyengine]'") from None
     storage.refuse_files(target)
     with storage.new_files(target) as scratch, h5py.File(scratch / target.name, "w") as file:
         for name, values in arrays.items():
