@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made import Two, share_of_top
+from populations_made import Two, share_of_top
 
 from microimpute.dependence.conditional import latent, leaves, normal_score, rank_correlation
 from microimpute.dependence.estimation import estimate_rho

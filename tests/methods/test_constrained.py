@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from microimpute import Fusion, Survey, drawing, impute, method
+from microimpute import Fusion, Survey, impute, method
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
@@ -109,7 +109,7 @@ def test_all_rows_are_drawn_in_one_call(monkeypatch):
     whole = impute(fusion, method=chosen, m=1)
     assert whole.manifest["donor_use"][0]["most_used"] == 2
     assert whole.manifest["donor_use"][0]["used"] == 150
-    monkeypatch.setattr(drawing, "CHUNK", 100)
+    monkeypatch.setattr(implicates, "CHUNK", 100)
     again = impute(fusion, method=chosen, m=1)
     assert np.array_equal(whole.numbers("trips"), again.numbers("trips"))
 

@@ -9,7 +9,7 @@ from microimpute.dependence.priors import Uniform
 from microimpute.errors import FusionError
 from microimpute.stages import Bridge, Edit, Link, Stage, fuse
 
-ROWS = 4000
+ROWS = 2500
 
 
 def population(rows, seed, rho=0.6):
@@ -87,11 +87,11 @@ def test_a_link_gives_what_is_asked_and_leaves_each_donor_alone(surveys, rho):
 
 def test_a_prior_widens_between_implicates(surveys):
     prior = {"prior": "uniform", "low": 0.0, "high": 0.6}
-    fused = fuse(surveys[2], stages(surveys), links=[Link("wealth", "spending", prior)], m=8)
+    fused = fuse(surveys[2], stages(surveys), links=[Link("wealth", "spending", prior)], m=6)
     asked = fused.imputations.manifest["links"][0]["asked"]
-    assert len(set(asked)) == 8
+    assert len(set(asked)) == 6
     assert all(0 <= a <= 0.6 for a in asked)
-    each = [given_x(fused.imputations.complete(i)) for i in range(1, 9)]
+    each = [given_x(fused.imputations.complete(i)) for i in range(1, 7)]
     assert np.corrcoef(each, asked)[0, 1] > 0.95
     nests = fuse(surveys[2], stages(surveys), links=[Link("wealth", "spending", prior)], m=4, draws=2)
     asked = nests.imputations.manifest["links"][0]["asked"]
@@ -146,7 +146,7 @@ def test_rules_across_stages(surveys):
     before = fuse(pushed, given, edits=[Edit(rule, "count")], m=2)
     after = fuse(pushed, given, edits=[rule], m=2)
     counted, mended = (f.imputations.manifest["edits"][0] for f in (before, after))
-    assert counted["before"] == counted["after"] == mended["before"] > 500
+    assert counted["before"] == counted["after"] == mended["before"] > 300
     assert mended["after"] < 0.1 * mended["before"]
     assert mended["drawn_again"] >= mended["before"]
     assert mended["stage"] == "spending"
