@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from microimpute import Fusion, Survey, impute, method
+from microimpute import Fusion, Survey, implicates, impute, method
 from microimpute.errors import MethodError
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
