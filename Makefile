@@ -81,6 +81,9 @@ methods-bench: $(VENV)/.installed-bench ## Time, memory, tails and dilution of t
 	$(BIN)/python benchmarks/tails.py --power 0.25
 	$(BIN)/python benchmarks/dilution.py $(SCF)
 
+microsimulation: $(VENV)/.installed-dev ## Run the tests that need Tax-Calculator and PolicyEngine, in environments of their own (2.4 GB)
+	$(BIN)/python scripts/test_microsimulation.py
+
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
