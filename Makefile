@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 # Journals that the published pages are made from; of two records of one cell the later counts.
 RESULTS ?= $(sort $(wildcard benchmarks/results*.jsonl.gz))
 
-.PHONY: help demo test check bench quick leaderboard method-pages peers peers-bench methods-bench format samples clean
+.PHONY: help demo test check bench quick leaderboard method-pages peers peers-bench methods-bench microsimulation format samples clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
