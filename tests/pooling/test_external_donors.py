@@ -17,7 +17,10 @@ def test_the_arithmetic():
     # nest means 2, 5, 8: B = 9; W = 2 in every nest; T = 5 - 2 + (4/3) 9 - 2/2 = 14
     assert got.estimate[0] == 5
     assert got.t[0] == pytest.approx(14)
-    assert got.df[0] == pytest.approx(1 / ((12 / 14) ** 2 / 2 + (3 / 14) ** 2 / 3))
+    assert got.df[0] == 3  # Reiter's would be 2.6
+    assert pool(q, np.full((3, 2), 50.0), rule="external donors").df[0] == pytest.approx(
+        1 / ((12 / 59) ** 2 / 2 + (3 / 59) ** 2 / 3)
+    )
     assert got.extras["w"][0] == pytest.approx(2)
     assert not got.fallback[0]
 
@@ -30,6 +33,18 @@ def test_a_variance_that_is_not_positive_is_replaced_and_said():
     assert got.t[0] == pytest.approx(4 / 3 * b)
     assert got.df[0] == 2
     assert any("mean" in note and "Reiter" in note for note in got.notes)
+
+
+def test_intervals_stay_finite_where_the_difference_is_small():
+    q = np.array([[0.0, 3.0], [1.0, 2.0], [2.0, 2.5]])
+    w = np.mean([4.5, 0.5, 0.125])
+    b = np.var([1.5, 1.5, 2.25], ddof=1)
+    ubar = 1.5 * w - 4 / 3 * b + 1e-6  # T is a millionth
+    got = pool(q, np.full((3, 2), ubar), rule="external donors")
+    assert got.t[0] == pytest.approx(1e-6)
+    assert got.df[0] == 3
+    assert got.high[0] - got.low[0] < 0.01
+    assert not got.fallback[0]
 
 
 @pytest.mark.parametrize(("rule", "low", "high"), [("external donors", 0.93, 0.97), ("rubin", 0.975, 1.0)])

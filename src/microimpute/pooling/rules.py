@@ -140,13 +140,24 @@ def _nested_df(x: Moments, t: FloatArray) -> FloatArray:
         return barnard_rubin(old, between + within, x.dfcom)
 
 
+#: Fewest degrees of freedom under "external donors".
+FEWEST = 3.0
+
+
 def _external_df(x: Moments, t: FloatArray) -> FloatArray:
+    """Reiter's degrees of freedom, at least `FEWEST`.
+
+    T is a difference: where it comes out small beside its parts, they go to zero, and with them every use of an
+    interval (one in 30 was wider than 1e10 in a simulation with M = 20). With three, intervals cover 95 to 98% where
+    Reiter's would cover 95 to 99.9 (docs/coverage.md).
+    """
     raw = x.ubar - (1 + 1 / x.draws) * x.w + (1 + 1 / x.m) * x.b
     with np.errstate(divide="ignore", invalid="ignore"):
         between, within = (1 + 1 / x.m) * x.b / t, (1 + 1 / x.draws) * x.w / t
         old = 1 / (between**2 / (x.m - 1) + within**2 / (x.m * (x.draws - 1)))
         share = np.clip(1 - x.ubar / t, 0, 1)  # where T < Ū the donors tell more than the receivers would: all is known
-        return np.where(raw > 0, barnard_rubin(old, share, x.dfcom), x.m - 1)
+        found = np.maximum(barnard_rubin(old, share, x.dfcom), np.minimum(FEWEST, x.dfcom))
+        return np.where(raw > 0, found, x.m - 1)
 
 
 def _partial_df(x: Moments, t: FloatArray) -> FloatArray:
@@ -195,8 +206,8 @@ RULES = {
         Rule(
             "external donors",
             "T = Ū − W + (1 + 1/M)B − W/N; 1/df = ((1 + 1/M)B/T)²/(M − 1) + ((1 + 1/N)W/T)²/(M(N − 1)), "
-            "with ν_obs as in Barnard & Rubin; where T ≤ 0, T = (1 + 1/M)B and df = M − 1",
-            "Reiter (2008), Biometrika 95, 933–946",
+            "with ν_obs as in Barnard & Rubin, and at least 3; where T ≤ 0, T = (1 + 1/M)B and df = M − 1",
+            "Reiter (2008), Biometrika 95, 933–946; the least df is ours",
             lambda m, n, ratio: Shares(ubar=1, b=1 + 1 / m, w=-(1 + 1 / n)),
             _external_df,
             fallback=lambda x, ratio: (1 + 1 / x.m) * x.b,
