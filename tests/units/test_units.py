@@ -139,6 +139,7 @@ def running(parts):
 @example(0.1, [1.0, 1.0, 1.0])
 @example(-1e15, [1e9, 1e-9, 1e-9, 0.0])
 @example(1.0, [1e-9, 1e9])
+@example(1.1125369292536007e-308, [1e-9])  # times a share it would lose digits
 def test_parts_add_up_to_the_last_bit(amount, shares):
     shares = np.array(shares)
     if not shares.any():
@@ -148,7 +149,7 @@ def test_parts_add_up_to_the_last_bit(amount, shares):
     assert running(parts) == running(parts[::-1]) == parts.sum() == math.fsum(parts) == amount  # not approximately
     assert (parts[shares == 0] == 0).all()
     assert (parts * amount >= 0).all()
-    np.testing.assert_allclose(parts, amount * shares / shares.sum(), rtol=0, atol=4 * count * np.spacing(abs(amount)))
+    np.testing.assert_allclose(parts, amount * (shares / shares.sum()), rtol=0, atol=4 * count * np.spacing(abs(amount)))
 
 
 @settings(max_examples=60, deadline=None)
