@@ -16,6 +16,7 @@ from microimpute.fusion import Fusion
 from microimpute.implicates import After, Again, Drawn, Progress, collect, draw_all
 from microimpute.imputations import Imputations
 from microimpute.keyed import generator
+from microimpute.kinds import Variable
 from microimpute.methods.base import Method
 from microimpute.methods.base import method as method_named
 from microimpute.rules import Rule
@@ -57,10 +58,28 @@ class StageDrawn:
         """Return drawn targets and derived totals of implicate 1 … m, each of shape (rows,)."""
         return with_totals(self.first, dict(zip(self.first.targets, self.drawn.values[implicate - 1].T, strict=True)))
 
+    def values(self, implicate: int) -> dict[str, npt.NDArray[Any]]:
+        """Return what `columns` does with classes as their levels, not as codes: as a bridge hands them on."""
+        variables = self.first.variables
+        return {
+            name: levels_at(column, variables[name]) if name in variables else column
+            for name, column in self.columns(implicate).items()
+        }
+
 
 def with_totals(fusion: Fusion, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Add the totals that identities derive to drawn targets."""
     return drawn | rules.derive(fusion.identities, drawn)
+
+
+def levels_at(column: FloatArray, variable: Variable) -> npt.NDArray[Any]:
+    """Return a drawn column as the donor has it, shape (rows,): amounts as they are, levels for the codes of a class."""
+    if not variable.kind.is_class:
+        return column
+    levels = np.empty(len(variable.levels), dtype=object)
+    levels[:] = variable.levels
+    plain: type = next((t for t in (bool, int, float) if all(type(v) is t for v in levels)), object)
+    return np.asarray(levels.astype(plain)[column.astype(np.int64)])
 
 
 @dataclass(frozen=True)
@@ -203,9 +222,9 @@ def _fusions(stage: Stage, base: Survey, done: Sequence[StageDrawn]) -> Callable
     donor = stage.donor if isinstance(stage.donor, Survey) else Survey(stage.donor)
 
     def one(implicate: int) -> Fusion:
-        known: dict[str, FloatArray] = {}
+        known: dict[str, npt.NDArray[Any]] = {}
         for earlier in done:
-            known |= earlier.columns(implicate)
+            known |= earlier.values(implicate)
         made = {bridge.name: bridge.values(known) for bridge in stage.bridges}
         return Fusion(donor, seen.with_columns(made), predictors=predictors, **given)
 
