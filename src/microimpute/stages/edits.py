@@ -39,7 +39,8 @@ class Edit:
     repair
         ``"redraw"`` draws the whole bundle of the last stage concerned again, up to `limit` times: what stays is a draw
         from its distribution given that the rule holds. ``"adjust"`` moves the column that the rule speaks of to the
-        nearest value that is allowed: zero, or the bound (parts of a total in proportion). ``"count"`` changes nothing.
+        nearest value that is allowed: zero, or the bound (parts of a total in proportion), never below zero; the last
+        stage concerned has to give it. ``"count"`` changes nothing.
     limit
         Draws tried for a row.
     """
@@ -212,6 +213,7 @@ class Mender:
         if not parts:
             return 0  # an observed column, or another stage's: it stands
         if isinstance(edit.rule, AtMost):
+            rows = rows[columns[name][rows] > 0]  # nothing is moved below zero: what lies there stands, and is counted
             bound = np.maximum(edit.rule.bound({n: v[rows] for n, v in columns.items()}), 0.0)
             factor = bound / columns[name][rows]
         else:

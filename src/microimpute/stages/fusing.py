@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 
 from microimpute import rules
 from microimpute.drawing import check_method, check_settings
 from microimpute.errors import FusionError
+from microimpute.frames import Series, make_series
 from microimpute.fusion import Fusion
 from microimpute.implicates import After, Again, Drawn, Progress, collect, draw_all
 from microimpute.imputations import Imputations
@@ -22,7 +24,7 @@ from microimpute.methods.base import method as method_named
 from microimpute.rules import Rule
 from microimpute.stages.edits import Edit, Mender
 from microimpute.stages.links import Link, Linker, check_links, said_prior
-from microimpute.stages.span import last_edits, make_mender, observed_columns
+from microimpute.stages.span import check_classes, last_edits, make_mender, observed_columns
 from microimpute.stages.stage import Stage, check_order
 from microimpute.survey import Survey
 
@@ -146,7 +148,7 @@ def fuse(
     looked at; a bundle that is drawn again then has its place in that order by chance.
     """
     check_settings(m, draws, seed, workers)
-    base = receiver if isinstance(receiver, Survey) else Survey(receiver)
+    base = as_survey(receiver)
     check_order(stages, base)
     check_links(links, stages)
     asked = [edit if isinstance(edit, Edit) else Edit(edit) for edit in edits]
@@ -157,6 +159,8 @@ def fuse(
         fusion_of = _fusions(stage, base, done)
         first = fusion_of(1)
         check_method(first, chosen)
+        check_classes({repr(str(e.rule)): e.columns for e in asked}, first)
+        check_classes({f"the link of {k.first!r} and {k.second!r}": (k.first, k.second) for k in links}, first)
         own_seed = stage_seed(seed, number)
         own_links = [link for link in links if link.second in stage.gives()]
         bridges = tuple(bridge.name for bridge in stage.bridges)
@@ -190,6 +194,16 @@ def _after(
     return after
 
 
+def in_library(series: Series, backend: nw.Implementation) -> Series:
+    """Return a column for another frame library, since a stage's receiver may be of another than the receiver."""
+    return make_series(series.name, series.to_list(), series.dtype, backend)
+
+
+def as_survey(given: Any) -> Survey:
+    """Return a survey of what may be a frame or a path."""
+    return given if isinstance(given, Survey) else Survey(given)
+
+
 def stage_seed(seed: int, number: int) -> int:
     """Return a stage's own seed: two stages must not share random numbers, or what they draw would move together."""
     return seed if number == 0 else int(generator(seed, number, "stage").integers(2**62))
@@ -204,7 +218,12 @@ def _told(progress: Progress | None, name: str, number: int, count: int) -> Prog
 
 def _fusions(stage: Stage, base: Survey, done: Sequence[StageDrawn]) -> Callable[[int], Fusion]:
     """Return implicate → fusion: one for all where there is no bridge, else with that implicate's bridges."""
-    seen = stage.receiver if stage.receiver is not None else base
+    seen = base if stage.receiver is None else as_survey(stage.receiver)
+    if taken := next((c for c in stage.gives() if c in base.columns), None):
+        raise FusionError(
+            f"stage {stage.name!r} gives {taken!r}, which the receiver has already",
+            "Leave it out: observed values are never overwritten.",
+        )
     if len(seen) != len(base) or (not np.array_equal(seen.row_keys(), base.row_keys()) and base.keys):
         raise FusionError(
             f"stage {stage.name!r} sees other receivers than the {len(base):,} that are fused",
@@ -219,7 +238,7 @@ def _fusions(stage: Stage, base: Survey, done: Sequence[StageDrawn]) -> Callable
             f"stage {stage.name!r} has bridges but names no predictors", "Name the predictors that both surveys have."
         )
     predictors = [*stage.predictors, *(b.name for b in stage.bridges)]
-    donor = stage.donor if isinstance(stage.donor, Survey) else Survey(stage.donor)
+    donor = as_survey(stage.donor)
 
     def one(implicate: int) -> Fusion:
         known: dict[str, npt.NDArray[Any]] = {}
@@ -233,7 +252,12 @@ def _fusions(stage: Stage, base: Survey, done: Sequence[StageDrawn]) -> Callable
 
 def _joined(base: Survey, done: Sequence[StageDrawn]) -> Fused:
     made = {d.stage.name: collect(d.first, d.method, d.drawn) for d in done}
-    values = {c: series for one in made.values() for c, series in one.values.items()}
+    backend = base.frame.implementation
+    values = {
+        c: tuple(s if s.implementation == backend else in_library(s, backend) for s in series)
+        for one in made.values()
+        for c, series in one.values.items()
+    }
     first = next(iter(made.values())).manifest
     manifest = {
         "m": first["m"],
