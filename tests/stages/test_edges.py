@@ -81,3 +81,13 @@ def test_what_can_not_be_done_is_refused(frames, asked, message):
 def test_a_bound_is_written_with_all_its_digits():
     rule = AtMost("a", {"b": 1234567.5, "c": -0.00001, "d": 1.0})
     assert parse(str(rule)) == rule
+
+
+def test_gaps_of_a_column_in_a_rule_are_said(frames):
+    receiver = frames[2].assign(income=np.where(np.arange(ROWS) < 40, np.nan, 1e9))
+    made = fuse(receiver, stages(frames), edits=[Edit("spending <= income", "count")], m=1).imputations.manifest
+    assert made["notes"][0] == {
+        "text": "income is missing in 40 receiver rows: rules across stages take it for 0 there.",
+        "count": 40,
+        "warning": True,
+    }

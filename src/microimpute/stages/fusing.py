@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import narwhals as nw
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute import rules
+from microimpute.checks import Note
 from microimpute.drawing import check_method, check_settings
 from microimpute.errors import FusionError
 from microimpute.frames import Series, make_series
@@ -24,7 +25,7 @@ from microimpute.methods.base import method as method_named
 from microimpute.rules import Rule
 from microimpute.stages.edits import Edit, Mender
 from microimpute.stages.links import Link, Linker, check_links, said_prior
-from microimpute.stages.span import check_classes, last_edits, make_mender, observed_columns
+from microimpute.stages.span import check_classes, last_edits, make_mender, observed_columns, without_gaps
 from microimpute.stages.stage import Stage, check_order
 from microimpute.survey import Survey
 
@@ -75,7 +76,7 @@ def with_totals(fusion: Fusion, drawn: dict[str, FloatArray]) -> dict[str, Float
 
 
 def levels_at(column: FloatArray, variable: Variable) -> npt.NDArray[Any]:
-    """Return a drawn column as the donor has it, shape (rows,): amounts as they are, levels for the codes of a class."""
+    """Return a drawn column as the donor has it, shape (rows,): amounts as they are, classes as their levels."""
     if not variable.kind.is_class:
         return column
     levels = np.empty(len(variable.levels), dtype=object)
@@ -114,6 +115,7 @@ def fuse(
     seed: int = 0,
     workers: int | None = None,
     progress: Progress | None = None,
+    before: Callable[[Fusion], None] | None = None,
 ) -> Fused:
     """Draw the targets of several donors for every row of one receiver, m times.
 
@@ -131,6 +133,8 @@ def fuse(
     m, draws, seed, workers, progress
         As in `microimpute.impute`. The first stage draws what `impute` would; every other has random numbers of its
         own.
+    before
+        Called with each stage's checked `Fusion` (with bridges, that of implicate 1) before anything is drawn from it.
 
     Returns
     -------
@@ -152,13 +156,15 @@ def fuse(
     check_order(stages, base)
     check_links(links, stages)
     asked = [edit if isinstance(edit, Edit) else Edit(edit) for edit in edits]
-    observed = observed_columns(asked, stages, base)
+    observed, gaps = without_gaps(observed_columns(asked, stages, base))
     done: list[StageDrawn] = []
     for number, stage in enumerate(stages):
         chosen = method_named(stage.method) if isinstance(stage.method, str) else stage.method
         fusion_of = _fusions(stage, base, done)
         first = fusion_of(1)
         check_method(first, chosen)
+        if before:
+            before(first)
         check_classes({repr(str(e.rule)): e.columns for e in asked}, first)
         check_classes({f"the link of {k.first!r} and {k.second!r}": (k.first, k.second) for k in links}, first)
         own_seed = stage_seed(seed, number)
@@ -172,7 +178,7 @@ def fuse(
             after=_after(first, list(done), observed, linker, mender),
         )  # fmt: skip
         done.append(StageDrawn(stage, chosen, first, drawn, linker, mender))
-    return _joined(base, done)
+    return _joined(base, done, gaps)
 
 
 def _after(
@@ -250,7 +256,7 @@ def _fusions(stage: Stage, base: Survey, done: Sequence[StageDrawn]) -> Callable
     return one
 
 
-def _joined(base: Survey, done: Sequence[StageDrawn]) -> Fused:
+def _joined(base: Survey, done: Sequence[StageDrawn], gaps: Sequence[Note]) -> Fused:
     made = {d.stage.name: collect(d.first, d.method, d.drawn) for d in done}
     backend = base.frame.implementation
     values = {
@@ -271,7 +277,7 @@ def _joined(base: Survey, done: Sequence[StageDrawn]) -> Fused:
         "rules": [r for one in made.values() for r in one.manifest["rules"]],
         "edits": [a.plain() for d in done for a in d.mender.accounts],
         "links": [link for d in done for link in d.linker.plain()],
-        "notes": [n for one in made.values() for n in one.manifest["notes"]],
+        "notes": [*(asdict(n) for n in gaps), *(n for one in made.values() for n in one.manifest["notes"])],
     }
     return Fused(Imputations(base, tuple(values), values, manifest), made, {d.stage.name: d.first for d in done})
 

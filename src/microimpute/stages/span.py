@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute import rules
+from microimpute.checks import Note
 from microimpute.errors import FusionError, closest
 from microimpute.fusion import Fusion
 from microimpute.rules import Identity
@@ -15,13 +16,13 @@ from microimpute.stages.edits import Edit, Mender
 from microimpute.stages.stage import Stage
 from microimpute.survey import Survey
 
-__all__ = ["check_classes", "last_edits", "make_mender", "observed_columns"]
+__all__ = ["check_classes", "last_edits", "make_mender", "observed_columns", "without_gaps"]
 
 FloatArray = npt.NDArray[np.float64]
 
 
 def observed_columns(edits: Sequence[Edit], stages: Sequence[Stage], base: Survey) -> dict[str, FloatArray]:
-    """Return the receiver's own columns that rules speak of, of shape (rows,) each; gaps count as nothing there.
+    """Return the receiver's own columns that rules speak of, of shape (rows,) each, NaN where missing.
 
     Raises
     ------
@@ -43,8 +44,19 @@ def observed_columns(edits: Sequence[Edit], stages: Sequence[Stage], base: Surve
             if view is None:
                 every = {*imputed, *(c for v in views for c in v.columns)}
                 raise FusionError(f"{str(edit.rule)!r}: nobody has {column!r}", closest(column, every))
-            found[column] = np.nan_to_num(view.numbers(column), nan=0.0)
+            found[column] = view.numbers(column)
     return found
+
+
+def without_gaps(observed: Mapping[str, FloatArray]) -> tuple[dict[str, FloatArray], list[Note]]:
+    """Return observed columns with 0 where they are missing, and a note for each that has gaps."""
+    counts = {column: int(np.isnan(values).sum()) for column, values in observed.items()}
+    notes = [
+        Note(f"{column} is missing in {count:,} receiver rows: rules across stages take it for 0 there.", count, True)
+        for column, count in counts.items()
+        if count
+    ]
+    return {column: np.nan_to_num(values, nan=0.0) for column, values in observed.items()}, notes
 
 
 def last_edits(edits: Sequence[Edit], stages: Sequence[Stage], number: int) -> list[Edit]:
