@@ -91,3 +91,14 @@ def test_gaps_of_a_column_in_a_rule_are_said(frames):
         "count": 40,
         "warning": True,
     }
+
+
+def test_a_row_is_drawn_again_as_often_as_the_rule_that_it_breaks_allows(frames):
+    once, idle = Edit("spending <= wealth", limit=1), Edit("spending <= 99999 wealth", limit=20)
+    alone, beside = (
+        fuse(frames[2], stages(frames), edits=edits, m=1).imputations.manifest["edits"][0]
+        for edits in ([once], [once, idle])
+    )
+    assert alone["after"] > 0
+    assert alone["drawn_again"] == alone["before"]
+    assert beside == alone

@@ -42,7 +42,7 @@ class Edit:
         nearest value that is allowed: zero, or the bound (parts of a total in proportion), never below zero; the last
         stage concerned has to give it. ``"count"`` changes nothing.
     limit
-        Draws tried for a row.
+        Draws tried for a row; of several rules that it breaks the largest.
     """
 
     rule: Rule | str
@@ -169,8 +169,10 @@ class Mender:
         if not chosen:
             return
         begun = {id(e): e.broken(self._all(block, known)) for e, _ in chosen}
-        rows = np.flatnonzero(np.any(list(begun.values()), axis=0))
+        allowed = np.max([np.where(begun[id(e)], e.limit, 0) for e, _ in chosen], axis=0)
+        rows = np.flatnonzero(allowed)
         for attempt in range(1, max(e.limit for e, _ in chosen) + 1):
+            rows = rows[allowed[rows] >= attempt]
             if not len(rows):
                 break
             new = redraw(rows, attempt)
