@@ -91,6 +91,25 @@ def test_the_page_says_what_is_not_known(done):
     assert len(re.findall(r"<tr><th>\d+</th>", page)) == 10
 
 
+def test_one_stage_is_no_recipe_of_several(folder):
+    plain = read_recipe(folder / "recipe.toml").to_dict()
+    with pytest.raises(RecipeError, match="the recipe has 1 "):
+        StagedRecipe.from_dict(plain | {"stage": plain["stage"][:1]}, folder)
+
+
+def test_each_fusion_is_shown_before_it_is_drawn_from(folder):
+    seen = []
+
+    def look(fusion):
+        seen.append(fusion.targets)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(folder / "recipe.toml", before=look)
+    assert seen == [("house", "cash"), ("spent",)]
+
+
 def test_it_can_be_done_again(done):
     assert all(line.same for line in verify(done))
 
@@ -125,6 +144,11 @@ def test_the_command_line_runs_it(folder, done):
         ('second = "spent"\n', "", "link 1.* has no second"),
         ('method = "hotdeck"', 'methode = "hotdeck"', "unknown key 'methode'"),
         ('[receiver]\npath = "receiver.csv"', "", r"no \[receiver\]"),
+        ('name = "spending"', 'name = "wealth"', "two stages are called 'wealth'"),
+        ('name = "spending"', 'name = "of/all"', "a stage is called 'of/all'"),
+        ('name = "spending"', 'name = "receiver"', "a stage is called 'receiver'"),
+        ("[impute]", '[report]\nof = "spend"\n[impute]', "of of .report. is 'spend', which no stage gives"),
+        ("[impute]", '[report]\nby = "spent"\n[impute]', "both of stage 'spending'"),
         (
             'predictors = ["x"]}\nmethod',
             'predictors = ["x"]}\nbridges = ["liquid"]\nmethod',

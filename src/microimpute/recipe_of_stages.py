@@ -29,6 +29,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -135,9 +136,11 @@ class StagedRecipe:
             raise RecipeError("the recipe has no [receiver]", "Say which survey and file it is.")
         said = content.get("impute", {})
         known_keys(said, ("m", "seed", "draws"), "[impute] of a recipe with stages")
+        stages = tuple(_stage(s, i, folder) for i, s in enumerate(_list(content, "stage"), 1))
+        _check_names([stage.name for stage in stages])
         return cls(
             receiver=survey_part(content["receiver"], "receiver", folder),
-            stages=tuple(_stage(s, i, folder) for i, s in enumerate(_list(content, "stage"), 1)),
+            stages=stages,
             title=typed(content.get("title", cls.title), str, "title"),
             links=tuple(_plain(LinkPart, s, f"link {i}") for i, s in enumerate(_list(content, "link"), 1)),
             edits=tuple(_plain(EditPart, s, f"edit {i}") for i, s in enumerate(_list(content, "edit"), 1)),
@@ -210,6 +213,22 @@ def moved(recipe: Recipe | StagedRecipe, donors: Sequence[str], receiver: str | 
 def _list(content: Mapping[str, Any], key: str) -> list[Any]:
     found: list[Any] = typed(content.get(key, []), list, f"[[{key}]]")
     return found
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Check that stages have names that files, inputs and ``--donor`` can be called by."""
+    if len(names) < 2:
+        raise RecipeError(
+            f"the recipe has {len(names)} [[stage]]", "Give two or more; for one donor write [donor] and [fusion]."
+        )
+    for name in names:
+        if names.count(name) > 1:
+            raise RecipeError(f"two stages are called {name!r}", "Give each a name of its own.")
+        if name in ("donor", "receiver") or not re.fullmatch(r"\w[\w .-]*", name):
+            raise RecipeError(
+                f"a stage is called {name!r}",
+                "Use letters, digits, spaces and -_., since a report is named after it; not donor or receiver.",
+            )
 
 
 def _stage(content: Any, number: int, folder: Path) -> StagePart:

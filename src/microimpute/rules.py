@@ -161,8 +161,13 @@ class AtMost(Rule):
         return np.asarray(columns[self.column] > self.bound(columns) + TOLERANCE)
 
     def __str__(self) -> str:
-        terms = [f"{'-' if f < 0 else '+'} {'' if abs(f) == 1 else f'{abs(f):g} '}{n}" for n, f in self.terms.items()]
+        terms = [f"{'-' if f < 0 else '+'} {_written(abs(f))}{n}" for n, f in self.terms.items()]
         return f"{self.column} <= {' '.join(terms).removeprefix('+ ')}"
+
+
+def _written(factor: float) -> str:
+    """Write a factor so that it is read as the same number: all digits, no exponent; nothing for 1."""
+    return "" if factor == 1 else f"{np.format_float_positional(factor, trim='-')} "
 
 
 _NAME = r"[^\s+=<>-]+"

@@ -118,7 +118,8 @@ def latent(
     from scipy.special import ndtr
 
     low, high = _ends(values, weight)
-    score = normal_score((low + high) / 2)
+    # rows without weight beyond all others lie at 0 or 1, whose score would be infinite
+    score = normal_score(np.clip((low + high) / 2, TINY, 1 - TINY))
     folds = random if unit is None else RowRandom(random.seed, 0, unit)
     centre = _cross_fitted(x, score, weight, folds)
     residual = np.abs(score - centre)

@@ -50,5 +50,5 @@ def run(
     """
     known = read_recipe(recipe) if isinstance(recipe, str | Path) else recipe
     if isinstance(known, StagedRecipe):
-        return run_several(known, out, workers=workers, progress=progress)
+        return run_several(known, out, workers=workers, progress=progress, before=before)
     return run_one(known, out, workers=workers, progress=progress, before=before)

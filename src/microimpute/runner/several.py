@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from microimpute import manifest, storage
 from microimpute.crosswalks.base import crosswalk as crosswalk_named
-from microimpute.errors import RecipeError
+from microimpute.errors import RecipeError, closest
+from microimpute.fusion import Fusion
 from microimpute.implicates import Progress
 from microimpute.imputations import Imputations
 from microimpute.methods.base import method as method_named
@@ -38,7 +40,12 @@ class StagedResult:
 
 
 def run_several(
-    known: StagedRecipe, out: str | Path | None, *, workers: int | None, progress: Progress | None
+    known: StagedRecipe,
+    out: str | Path | None,
+    *,
+    workers: int | None,
+    progress: Progress | None,
+    before: Callable[[Fusion], None] | None = None,
 ) -> StagedResult:
     """Run a recipe of several donors; see `microimpute.run`."""
     if out is not None:
@@ -48,6 +55,7 @@ def run_several(
     receiver = read_survey(known.receiver, "receiver")
     stages = [_stage(part, known, receiver) for part in known.stages]
     tell("checking", 0.1)
+    _check_report(known, stages)
     fused = fuse(
         receiver,
         stages,
@@ -58,6 +66,7 @@ def run_several(
         seed=known.impute.seed,
         workers=workers,
         progress=lambda step, share: tell(step, 0.15 + 0.5 * share),
+        before=before,
     )
     drawn = fused.imputations
     full = {
@@ -72,6 +81,20 @@ def run_several(
         _write(known, done, Path(out), tell)
     tell("done", 1.0)
     return done
+
+
+def _check_report(known: StagedRecipe, stages: Sequence[Stage]) -> None:
+    """Check before the long part that the report can be made: two columns of two donors."""
+    place = {column: stage.name for stage in stages for column in stage.gives()}
+    by, of = known.report.by, known.report.of
+    for key, column in (("by", by), ("of", of)):
+        if column is not None and column not in place:
+            raise RecipeError(f"{key} of [report] is {column!r}, which no stage gives", closest(column, place))
+    if by is None and of is None:
+        return  # those of the first link, or of the first and the last stage
+    ends = (place[by] if by else stages[0].name, place[of] if of else stages[-1].name)
+    if ends[0] == ends[1]:
+        raise RecipeError(f"by and of in [report] are both of stage {ends[0]!r}", "Name columns of two stages there.")
 
 
 def _files(known: StagedRecipe) -> dict[str, Any]:

@@ -39,9 +39,10 @@ class Edit:
     repair
         ``"redraw"`` draws the whole bundle of the last stage concerned again, up to `limit` times: what stays is a draw
         from its distribution given that the rule holds. ``"adjust"`` moves the column that the rule speaks of to the
-        nearest value that is allowed: zero, or the bound (parts of a total in proportion). ``"count"`` changes nothing.
+        nearest value that is allowed: zero, or the bound (parts of a total in proportion), never below zero; the last
+        stage concerned has to give it. ``"count"`` changes nothing.
     limit
-        Draws tried for a row.
+        Draws tried for a row; of several rules that it breaks the largest.
     """
 
     rule: Rule | str
@@ -168,8 +169,10 @@ class Mender:
         if not chosen:
             return
         begun = {id(e): e.broken(self._all(block, known)) for e, _ in chosen}
-        rows = np.flatnonzero(np.any(list(begun.values()), axis=0))
+        allowed = np.max([np.where(begun[id(e)], e.limit, 0) for e, _ in chosen], axis=0)
+        rows = np.flatnonzero(allowed)
         for attempt in range(1, max(e.limit for e, _ in chosen) + 1):
+            rows = rows[allowed[rows] >= attempt]
             if not len(rows):
                 break
             new = redraw(rows, attempt)
@@ -212,6 +215,7 @@ class Mender:
         if not parts:
             return 0  # an observed column, or another stage's: it stands
         if isinstance(edit.rule, AtMost):
+            rows = rows[columns[name][rows] > 0]  # nothing is moved below zero: what lies there stands, and is counted
             bound = np.maximum(edit.rule.bound({n: v[rows] for n, v in columns.items()}), 0.0)
             factor = bound / columns[name][rows]
         else:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 
 from microimpute import rules
+from microimpute.checks import Note
 from microimpute.drawing import check_method, check_settings
 from microimpute.errors import FusionError
+from microimpute.frames import Series, make_series
 from microimpute.fusion import Fusion
 from microimpute.implicates import After, Again, Drawn, Progress, collect, draw_all
 from microimpute.imputations import Imputations
 from microimpute.keyed import generator
+from microimpute.kinds import Variable
 from microimpute.methods.base import Method
 from microimpute.methods.base import method as method_named
 from microimpute.rules import Rule
 from microimpute.stages.edits import Edit, Mender
 from microimpute.stages.links import Link, Linker, check_links, said_prior
-from microimpute.stages.span import last_edits, make_mender, observed_columns
+from microimpute.stages.span import check_classes, last_edits, make_mender, observed_columns, without_gaps
 from microimpute.stages.stage import Stage, check_order
 from microimpute.survey import Survey
 
@@ -57,10 +61,28 @@ class StageDrawn:
         """Return drawn targets and derived totals of implicate 1 … m, each of shape (rows,)."""
         return with_totals(self.first, dict(zip(self.first.targets, self.drawn.values[implicate - 1].T, strict=True)))
 
+    def values(self, implicate: int) -> dict[str, npt.NDArray[Any]]:
+        """Return what `columns` does with classes as their levels, not as codes: as a bridge hands them on."""
+        variables = self.first.variables
+        return {
+            name: levels_at(column, variables[name]) if name in variables else column
+            for name, column in self.columns(implicate).items()
+        }
+
 
 def with_totals(fusion: Fusion, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Add the totals that identities derive to drawn targets."""
     return drawn | rules.derive(fusion.identities, drawn)
+
+
+def levels_at(column: FloatArray, variable: Variable) -> npt.NDArray[Any]:
+    """Return a drawn column as the donor has it, shape (rows,): amounts as they are, classes as their levels."""
+    if not variable.kind.is_class:
+        return column
+    levels = np.empty(len(variable.levels), dtype=object)
+    levels[:] = variable.levels
+    plain: type = next((t for t in (bool, int, float) if all(type(v) is t for v in levels)), object)
+    return np.asarray(levels.astype(plain)[column.astype(np.int64)])
 
 
 @dataclass(frozen=True)
@@ -93,6 +115,7 @@ def fuse(
     seed: int = 0,
     workers: int | None = None,
     progress: Progress | None = None,
+    before: Callable[[Fusion], None] | None = None,
 ) -> Fused:
     """Draw the targets of several donors for every row of one receiver, m times.
 
@@ -110,6 +133,8 @@ def fuse(
     m, draws, seed, workers, progress
         As in `microimpute.impute`. The first stage draws what `impute` would; every other has random numbers of its
         own.
+    before
+        Called with each stage's checked `Fusion` (with bridges, that of implicate 1) before anything is drawn from it.
 
     Returns
     -------
@@ -127,17 +152,21 @@ def fuse(
     looked at; a bundle that is drawn again then has its place in that order by chance.
     """
     check_settings(m, draws, seed, workers)
-    base = receiver if isinstance(receiver, Survey) else Survey(receiver)
+    base = as_survey(receiver)
     check_order(stages, base)
     check_links(links, stages)
     asked = [edit if isinstance(edit, Edit) else Edit(edit) for edit in edits]
-    observed = observed_columns(asked, stages, base)
+    observed, gaps = without_gaps(observed_columns(asked, stages, base))
     done: list[StageDrawn] = []
     for number, stage in enumerate(stages):
         chosen = method_named(stage.method) if isinstance(stage.method, str) else stage.method
         fusion_of = _fusions(stage, base, done)
         first = fusion_of(1)
         check_method(first, chosen)
+        if before:
+            before(first)
+        check_classes({repr(str(e.rule)): e.columns for e in asked}, first)
+        check_classes({f"the link of {k.first!r} and {k.second!r}": (k.first, k.second) for k in links}, first)
         own_seed = stage_seed(seed, number)
         own_links = [link for link in links if link.second in stage.gives()]
         bridges = tuple(bridge.name for bridge in stage.bridges)
@@ -149,7 +178,7 @@ def fuse(
             after=_after(first, list(done), observed, linker, mender),
         )  # fmt: skip
         done.append(StageDrawn(stage, chosen, first, drawn, linker, mender))
-    return _joined(base, done)
+    return _joined(base, done, gaps)
 
 
 def _after(
@@ -171,6 +200,16 @@ def _after(
     return after
 
 
+def in_library(series: Series, backend: nw.Implementation) -> Series:
+    """Return a column for another frame library, since a stage's receiver may be of another than the receiver."""
+    return make_series(series.name, series.to_list(), series.dtype, backend)
+
+
+def as_survey(given: Any) -> Survey:
+    """Return a survey of what may be a frame or a path."""
+    return given if isinstance(given, Survey) else Survey(given)
+
+
 def stage_seed(seed: int, number: int) -> int:
     """Return a stage's own seed: two stages must not share random numbers, or what they draw would move together."""
     return seed if number == 0 else int(generator(seed, number, "stage").integers(2**62))
@@ -185,7 +224,12 @@ def _told(progress: Progress | None, name: str, number: int, count: int) -> Prog
 
 def _fusions(stage: Stage, base: Survey, done: Sequence[StageDrawn]) -> Callable[[int], Fusion]:
     """Return implicate → fusion: one for all where there is no bridge, else with that implicate's bridges."""
-    seen = stage.receiver if stage.receiver is not None else base
+    seen = base if stage.receiver is None else as_survey(stage.receiver)
+    if taken := next((c for c in stage.gives() if c in base.columns), None):
+        raise FusionError(
+            f"stage {stage.name!r} gives {taken!r}, which the receiver has already",
+            "Leave it out: observed values are never overwritten.",
+        )
     if len(seen) != len(base) or (not np.array_equal(seen.row_keys(), base.row_keys()) and base.keys):
         raise FusionError(
             f"stage {stage.name!r} sees other receivers than the {len(base):,} that are fused",
@@ -200,21 +244,26 @@ def _fusions(stage: Stage, base: Survey, done: Sequence[StageDrawn]) -> Callable
             f"stage {stage.name!r} has bridges but names no predictors", "Name the predictors that both surveys have."
         )
     predictors = [*stage.predictors, *(b.name for b in stage.bridges)]
-    donor = stage.donor if isinstance(stage.donor, Survey) else Survey(stage.donor)
+    donor = as_survey(stage.donor)
 
     def one(implicate: int) -> Fusion:
-        known: dict[str, FloatArray] = {}
+        known: dict[str, npt.NDArray[Any]] = {}
         for earlier in done:
-            known |= earlier.columns(implicate)
+            known |= earlier.values(implicate)
         made = {bridge.name: bridge.values(known) for bridge in stage.bridges}
         return Fusion(donor, seen.with_columns(made), predictors=predictors, **given)
 
     return one
 
 
-def _joined(base: Survey, done: Sequence[StageDrawn]) -> Fused:
+def _joined(base: Survey, done: Sequence[StageDrawn], gaps: Sequence[Note]) -> Fused:
     made = {d.stage.name: collect(d.first, d.method, d.drawn) for d in done}
-    values = {c: series for one in made.values() for c, series in one.values.items()}
+    backend = base.frame.implementation
+    values = {
+        c: tuple(s if s.implementation == backend else in_library(s, backend) for s in series)
+        for one in made.values()
+        for c, series in one.values.items()
+    }
     first = next(iter(made.values())).manifest
     manifest = {
         "m": first["m"],
@@ -228,7 +277,7 @@ def _joined(base: Survey, done: Sequence[StageDrawn]) -> Fused:
         "rules": [r for one in made.values() for r in one.manifest["rules"]],
         "edits": [a.plain() for d in done for a in d.mender.accounts],
         "links": [link for d in done for link in d.linker.plain()],
-        "notes": [n for one in made.values() for n in one.manifest["notes"]],
+        "notes": [*(asdict(n) for n in gaps), *(n for one in made.values() for n in one.manifest["notes"])],
     }
     return Fused(Imputations(base, tuple(values), values, manifest), made, {d.stage.name: d.first for d in done})
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from microimpute import rules
+from microimpute.checks import Note
 from microimpute.errors import FusionError, closest
 from microimpute.fusion import Fusion
 from microimpute.rules import Identity
@@ -15,13 +16,13 @@ from microimpute.stages.edits import Edit, Mender
 from microimpute.stages.stage import Stage
 from microimpute.survey import Survey
 
-__all__ = ["last_edits", "make_mender", "observed_columns"]
+__all__ = ["check_classes", "last_edits", "make_mender", "observed_columns", "without_gaps"]
 
 FloatArray = npt.NDArray[np.float64]
 
 
 def observed_columns(edits: Sequence[Edit], stages: Sequence[Stage], base: Survey) -> dict[str, FloatArray]:
-    """Return the receiver's own columns that rules speak of, of shape (rows,) each; gaps count as nothing there.
+    """Return the receiver's own columns that rules speak of, of shape (rows,) each, NaN where missing.
 
     Raises
     ------
@@ -43,14 +44,64 @@ def observed_columns(edits: Sequence[Edit], stages: Sequence[Stage], base: Surve
             if view is None:
                 every = {*imputed, *(c for v in views for c in v.columns)}
                 raise FusionError(f"{str(edit.rule)!r}: nobody has {column!r}", closest(column, every))
-            found[column] = np.nan_to_num(view.numbers(column), nan=0.0)
+            found[column] = view.numbers(column)
     return found
 
 
+def without_gaps(observed: Mapping[str, FloatArray]) -> tuple[dict[str, FloatArray], list[Note]]:
+    """Return observed columns with 0 where they are missing, and a note for each that has gaps."""
+    counts = {column: int(np.isnan(values).sum()) for column, values in observed.items()}
+    notes = [
+        Note(f"{column} is missing in {count:,} receiver rows: rules across stages take it for 0 there.", count, True)
+        for column, count in counts.items()
+        if count
+    ]
+    return {column: np.nan_to_num(values, nan=0.0) for column, values in observed.items()}, notes
+
+
 def last_edits(edits: Sequence[Edit], stages: Sequence[Stage], number: int) -> list[Edit]:
-    """Keep the rules whose last imputed column is given by stage `number`: its bundle gives way."""
+    """Keep the rules whose last imputed column is given by stage `number`: its bundle gives way.
+
+    Raises
+    ------
+    FusionError
+        If one is to be adjusted by a column that this stage does not give.
+    """
     place = {column: i for i, stage in enumerate(stages) for column in stage.gives()}
-    return [e for e in edits if max(place[c] for c in e.columns if c in place) == number]
+    kept = [e for e in edits if max(place[c] for c in e.columns if c in place) == number]
+    for edit in kept:
+        column = edit.columns[0]
+        if edit.repair == "adjust" and place.get(column) != number:
+            raise FusionError(
+                f"{str(edit.rule)!r} can't be adjusted to: stage {stages[number].name!r} gives way, and {column!r} is "
+                f"{'of an earlier stage' if column in place else 'observed'}",
+                "Repair it by 'redraw' or 'count', or put the stage that gives the column last.",
+            )
+    return kept
+
+
+def check_classes(names: Mapping[str, Sequence[str]], fusion: Fusion) -> None:
+    """Check that no rule or link computes with the codes of a class.
+
+    Parameters
+    ----------
+    names
+        Rule or link as text → the columns it speaks of.
+    fusion
+        Of a stage.
+
+    Raises
+    ------
+    FusionError
+        If one of them is a class of this stage that is not false or true, or 0 or 1.
+    """
+    for said, columns in names.items():
+        for column in columns:
+            variable = fusion.variables[column] if column in fusion.targets else None
+            if variable is not None and variable.kind.is_class and not set(variable.levels) <= {0, 1}:
+                raise FusionError(
+                    f"{said} needs amounts, but {column!r} is a class", "Name an amount, or a column of 0 and 1."
+                )
 
 
 def make_mender(edits: Sequence[Edit], stage: str, fusion: Fusion, base: Survey) -> Mender:

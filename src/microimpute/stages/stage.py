@@ -31,15 +31,15 @@ class Bridge:
     earlier
         Imputed columns of earlier stages that it is made from.
     formula
-        Those columns by name, each of shape (rows,) → the predictor, of shape (rows,); None takes the one column as it
-        is.
+        Those columns by name, each of shape (rows,) → the predictor, of shape (rows,), finite; None takes the one
+        column as it is. Classes come as their levels.
     caveat
         How the two surveys' concepts differ; empty if they do not, as far as is known.
     """
 
     name: str
     earlier: tuple[str, ...]
-    formula: Callable[[Mapping[str, FloatArray]], npt.NDArray[Any]] | None = None
+    formula: Callable[[Mapping[str, npt.NDArray[Any]]], npt.NDArray[Any]] | None = None
     caveat: str = ""
 
     def __post_init__(self) -> None:
@@ -51,13 +51,13 @@ class Bridge:
                 "Give a formula, or name one column.",
             )
 
-    def values(self, columns: Mapping[str, FloatArray]) -> npt.NDArray[Any]:
-        """Make the predictor, shape (rows,), from imputed columns.
+    def values(self, columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Make the predictor, shape (rows,), from imputed columns: amounts, and classes as their levels.
 
         Raises
         ------
         FusionError
-            If the formula gives something of another shape.
+            If the formula gives something of another shape, or no number.
         """
         used = {name: columns[name] for name in self.earlier}
         if self.formula is None:
@@ -67,6 +67,11 @@ class Bridge:
             raise FusionError(
                 f"bridge {self.name!r} has shape {made.shape} for {len(used[self.earlier[0]]):,} receivers",
                 "Make one value per row.",
+            )
+        if made.dtype.kind == "f" and (bad := int((~np.isfinite(made)).sum())):
+            raise FusionError(
+                f"bridge {self.name!r} is no number for {bad:,} of {len(made):,} receivers",
+                "Let its formula give a finite number for whatever was imputed.",
             )
         return made
 
