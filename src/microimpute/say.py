@@ -81,6 +81,10 @@ def stages(done: StagedResult) -> str:
         parts.append(
             f"  - {edit['rule']}: {edit['before']:,} rows broke it, {edit['after']:,} still do ({edit['repair']})."
         )
+    for rule in manifest["rules"]:
+        if rule["broken_draws"]:
+            parts.append(f"  ! {rule['rule']}: broken in {rule['broken_draws']:,} draws of its own stage.")
+    parts += [f"  ! {n['text']}" for n in manifest["notes"] if n["warning"] and "gap" in n["text"]]
     return "\n".join([*parts, ""])
 
 

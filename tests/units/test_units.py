@@ -149,7 +149,9 @@ def test_parts_add_up_to_the_last_bit(amount, shares):
     assert running(parts) == running(parts[::-1]) == parts.sum() == math.fsum(parts) == amount  # not approximately
     assert (parts[shares == 0] == 0).all()
     assert (parts * amount >= 0).all()
-    np.testing.assert_allclose(parts, amount * (shares / shares.sum()), rtol=0, atol=4 * count * np.spacing(abs(amount)))
+    np.testing.assert_allclose(
+        parts, amount * (shares / shares.sum()), rtol=0, atol=4 * count * np.spacing(abs(amount))
+    )
 
 
 @settings(max_examples=60, deadline=None)
