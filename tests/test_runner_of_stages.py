@@ -136,6 +136,23 @@ def test_the_command_line_runs_it(folder, done):
     assert not (folder / "no").exists()
 
 
+def test_gaps_in_rules_are_told(folder, tmp_path):
+    receiver = pd.read_csv(folder / "receiver.csv")
+    receiver.loc[:4, "income"] = np.nan
+    receiver.to_csv(tmp_path / "receiver.csv", index=False)
+    said = [
+        "run",
+        str(folder / "recipe.toml"),
+        "--receiver",
+        str(tmp_path / "receiver.csv"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    got = CliRunner().invoke(main, said)
+    assert got.exit_code == 0, got.output
+    assert re.search(r"  ! .*income.* 5 ", got.output)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

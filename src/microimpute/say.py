@@ -84,7 +84,8 @@ def stages(done: StagedResult) -> str:
     for rule in manifest["rules"]:
         if rule["broken_draws"]:
             parts.append(f"  ! {rule['rule']}: broken in {rule['broken_draws']:,} draws of its own stage.")
-    parts += [f"  ! {n['text']}" for n in manifest["notes"] if n["warning"] and "gap" in n["text"]]
+    told = [note for one in done.fused.stages.values() for note in one.manifest["notes"]]
+    parts += [f"  ! {note['text']}" for note in manifest["notes"] if note not in told]
     return "\n".join([*parts, ""])
 
 

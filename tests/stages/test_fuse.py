@@ -221,6 +221,19 @@ def test_rules_that_can_not_hold(surveys):
         fuse(surveys[2], stages(surveys), edits=["spending = wealth"], m=1)
 
 
+def test_a_difference_is_not_adjusted_through_its_parts():
+    """Net worth is assets less debts: scaled to zero, both would be gone."""
+    rng = np.random.default_rng(0)
+    donor = pd.DataFrame({"x": rng.normal(size=100), "assets": rng.gamma(2, 9, 100), "debts": rng.gamma(2, 9, 100)})
+    donor["net"] = donor["assets"] - donor["debts"]
+    stage = Stage("wealth", donor, ["assets", "debts"], ["x"], rules=["net = assets - debts"])
+    receiver = pd.DataFrame({"x": rng.normal(size=20)})
+    with pytest.raises(FusionError, match="'net' is a difference of its parts"):
+        fuse(receiver, [stage], edits=[Edit("net >= 0", "adjust")], m=1)
+    kept = fuse(receiver, [stage], edits=[Edit("assets >= 0", "adjust"), Edit("net >= 0", "count")], m=1)
+    assert (kept.imputations.numbers("assets") > 0).all()
+
+
 def test_other_receivers_are_refused(surveys):
     a, b = stages(surveys)
     fewer = Survey(surveys[2].native.head(10))

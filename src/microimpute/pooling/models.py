@@ -99,7 +99,8 @@ class Fit:
         else:
             try:
                 matrix = np.asarray(self.result._transform_predict_exog(frame)[0], dtype=np.float64)
-            except Exception as error:  # noqa: BLE001  # whatever a formula's functions raise
+            # a formula may call any function, and what that raises is anybody's
+            except Exception as error:  # noqa: BLE001
                 told = " ".join(str(error).split()).rpartition("is: ")[2]
                 raise PoolingError(
                     f"the formula can't be applied: {told}", "Give rows that it takes, with all its variables."

@@ -211,9 +211,7 @@ class Mender:
         if not len(rows):
             return 0
         name = edit.columns[0]
-        parts = [self.targets.index(t) for t in self.parts.get(name, (name,)) if t in self.targets]
-        if not parts:
-            return 0  # an observed column, or another stage's: it stands
+        parts = [self.targets.index(t) for t in self.parts.get(name, (name,))]
         if isinstance(edit.rule, AtMost):
             rows = rows[columns[name][rows] > 0]  # nothing is moved below zero: what lies there stands, and is counted
             bound = np.maximum(edit.rule.bound({n: v[rows] for n, v in columns.items()}), 0.0)

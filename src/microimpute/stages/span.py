@@ -105,11 +105,27 @@ def check_classes(names: Mapping[str, Sequence[str]], fusion: Fusion) -> None:
 
 
 def make_mender(edits: Sequence[Edit], stage: str, fusion: Fusion, base: Survey) -> Mender:
-    """Make what repairs one stage's draws."""
+    """Make what repairs one stage's draws.
+
+    Raises
+    ------
+    FusionError
+        If a total that subtracts parts is to be adjusted: scaled in proportion, net worth below zero would lose the
+        assets with the debts.
+    """
     parts: dict[str, tuple[str, ...]] = {}
+    differences: set[str] = set()
     for identity in fusion.identities:
         below = [t for part in identity.parts for t in parts.get(part, (part,))]
         parts[identity.total] = tuple(dict.fromkeys(below))
+        if min(identity.parts.values()) < 0 or differences & set(identity.parts):
+            differences.add(identity.total)
+    for edit in edits:
+        if edit.repair == "adjust" and edit.columns[0] in differences:
+            raise FusionError(
+                f"{str(edit.rule)!r} can't be adjusted to: {edit.columns[0]!r} is a difference of its parts",
+                "Repair it by 'redraw' or 'count', or write a rule about the parts.",
+            )
 
     def derive(own: dict[str, FloatArray]) -> dict[str, FloatArray]:
         return own | rules.derive(fusion.identities, own)

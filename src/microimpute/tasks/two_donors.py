@@ -2,7 +2,7 @@
 
 Conditional independence is false for wealth and consumption: where both were observed, their rank correlation given
 income, age, education and household size is .2 to .3. Here it is .3 for every household. For now one donor holds
-both; the fusion with two donors, each of which holds one side, comes with a later release.
+both; two donors, each of which holds one side, are fused by `microimpute.stages`, which no task scores yet.
 """
 
 from __future__ import annotations
@@ -99,5 +99,5 @@ class TwoDonors(Task):
             sampler=lambda rng: _bundle(theirs, rng),
             groups={"age": np.digitize(people["age"], [35, 65]), "owner": people["owner"].to_numpy()},
             figures=[Figure("asset test", "liquid", 2_000.0), Figure("low spending", "spending", 25_000.0)],
-            notes=["One donor holds both sides; the fusion with two donors comes with a later release."],
+            notes=["One donor holds both sides; fusing two donors (microimpute.stages) is not scored here."],
         )
