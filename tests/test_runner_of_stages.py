@@ -193,6 +193,9 @@ def test_tenths_have_equal_weight_and_shares_add_up():
     assert len(set(ties[:600])) == 1  # rows of one value stay together
     share, variance = shares(pd.DataFrame({"y": y, "z": z, "w": w}), "w", "y", "z")
     assert share.sum() == pytest.approx(1)
+    held = w * z / np.sum(w * z)
+    linear = [np.sum((held * ((group == k) - share[k])) ** 2) for k in range(10)]
+    np.testing.assert_allclose(variance, linear)
     draws = []
     for _ in range(300):  # the variance is that of resampled rows
         at = rng.integers(5000, size=5000)
