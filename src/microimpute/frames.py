@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import narwhals as nw
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from microimpute.errors import SurveyError, first_line
@@ -22,6 +24,7 @@ __all__ = [
     "as_frame",
     "is_path",
     "make_series",
+    "plain_values",
     "read_file",
 ]
 
@@ -86,6 +89,32 @@ def aligned(series: Series, frame: Frame) -> Series:
         return series
     native = series.to_native().set_axis(frame.to_native().index)
     return nw.from_native(native, series_only=True)
+
+
+def plain_values(series: Series) -> npt.NDArray[np.generic]:
+    """Return a column's values, shape (rows,), alike from every library and file format, masked where missing."""
+    values = _arrow(series)
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_date(values.type):
+        values = values.cast(pa.timestamp("us"))  # a date is the midnight that other libraries make of it
+    raw: npt.NDArray[Any]
+    if pa.types.is_boolean(values.type) or pa.types.is_integer(values.type):
+        raw = values.fill_null(0 if pa.types.is_integer(values.type) else False).to_numpy(zero_copy_only=False)
+    elif pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
+        raw = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    else:
+        raw = np.array([str(v) for v in values.to_pylist()], dtype=object)
+    masked: npt.NDArray[Any] = np.ma.array(raw, mask=values.is_null().to_numpy(zero_copy_only=False))
+    return masked
+
+
+def _arrow(series: Series) -> Any:
+    try:
+        return pa.array(series.to_list(), from_pandas=True) if series.dtype == nw.Object else series.to_arrow()
+    except (TypeError, ValueError, OverflowError, NotImplementedError):  # mixed types: known by their text
+        pairs = zip(series.to_list(), series.is_null().to_list(), strict=True)
+        return pa.array([None if gap else str(v) for v, gap in pairs], pa.string())
 
 
 def read_file(path: Path) -> Frame:
