@@ -60,21 +60,33 @@ def as_frame(source: object) -> Frame:
         return read_file(Path(source))
     frame: Any
     try:
-        frame = nw.from_native(source, eager_only=True)
-        names = frame.columns
-    except (TypeError, nw.exceptions.DuplicateError) as error:
+        frame = nw.from_native(source, allow_series=True)
+        names = frame.columns if isinstance(frame, nw.DataFrame) else []
+    except nw.exceptions.DuplicateError:
+        raise SurveyError(
+            f"column name {_twice(source)!r} stands for several columns", "Rename or drop all but one."
+        ) from None
+    except TypeError as error:
         raise SurveyError(
             f"{type(source).__name__} is not a table: {' '.join(str(error).split())}",
             "Give a pandas or polars frame, an Arrow table, or the path of a Parquet, CSV or Stata file.",
         ) from None
     if isinstance(frame, nw.Series):
         raise SurveyError("a single column was given", "Give a whole table.")
+    if isinstance(frame, nw.LazyFrame):
+        raise SurveyError(f"{type(source).__name__} is not a table yet", "Have it computed first: frame.collect().")
     if odd := [n for n in names if not isinstance(n, str)]:
         raise SurveyError(
             f"column name {odd[0]!r} is no text", "Rename the columns: frame.columns = [str(c) for c in frame.columns]."
         )
     whole: Frame = frame
     return whole
+
+
+def _twice(source: Any) -> object:
+    """Return the first column name that a pandas frame or an Arrow table has twice."""
+    names = list(getattr(source, "column_names", source.columns))
+    return next(n for n in names if names.count(n) > 1)
 
 
 def make_series(name: str, values: Any, dtype: Any, backend: nw.Implementation) -> Series:
