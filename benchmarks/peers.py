@@ -155,7 +155,7 @@ def run_peer(peer: Peer, cell: Cell, data: Path | None) -> dict[str, Any]:
 def judges(task: str) -> str:
     """Hash the code that a peer's result on a task depends on."""
     root = Path(microimpute.__file__).parent
-    named = ("benchmark/cell.py", "benchmark/gates.py", "tasks/base.py", "keyed.py", "weighted.py")
+    named = ("benchmark/cell.py", "benchmark/gates.py", "tasks/base.py", "tasks/masking.py", "keyed.py", "weighted.py")
     files = [*(root / name for name in named), *sorted((root / "metrics").glob("*.py"))]
     files.append(Path(inspect.getfile(type(find_task(task)))))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]

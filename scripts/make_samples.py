@@ -20,10 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microimpute.crosswalks.scf_to_cps_tax_units import SCFToCPSTaxUnits
+from microimpute.readers.scf_waves import IMPLICATES
 from microimpute.rules import parse_all
 from microimpute.survey import Survey
 from microimpute.surveys.cps_tax_units import HOUSEHOLD_ONLY, REQUIRED, CPSTaxUnits
-from microimpute.surveys.scf import IDENTITIES, IMPLICATES, SCF
+from microimpute.surveys.scf import IDENTITIES, SCF
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -172,7 +172,7 @@ def test_missing_and_odd_files(place):
     refused(impute(place, donor="page.csv"), place, "page.csv", "web page")
     whole = bundled("cps_2013_2015_sample.parquet").read_bytes()
     Path("twice.csv").write_text("a,a\n1,2\n")
-    refused(impute(place, donor="twice.csv"), place, "'a' 2 times")
+    refused(impute(place, donor="twice.csv"), place, "column name 'a' stands for several columns")
     Path("empty.dta").write_bytes(b"")
     refused(impute(place, donor="empty.dta"), place, "empty.dta", "can't be read")
     with zipfile.ZipFile("SCFP2019.zip", "w") as archive:

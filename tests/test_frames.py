@@ -167,13 +167,26 @@ TWICE = pd.DataFrame([[1, 2]], columns=["a", "a"])
 DOUBLED = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
 
 
-@pytest.mark.parametrize(
-    "thing", [{"a": [1]}, [1], np.ones((2, 2)), None, pd.Series([1]), pl.LazyFrame(), TWICE, DOUBLED]
-)
+@pytest.mark.parametrize("thing", [{"a": [1]}, [1], np.ones((2, 2)), None])
 def test_what_is_not_a_table(thing):
     with pytest.raises(SurveyError, match=f"{type(thing).__name__} is not a table") as caught:
         as_frame(thing)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("thing", "said"),
+    [
+        (TWICE, r"column name 'a' stands for several columns\. Rename or drop all but one"),
+        (DOUBLED, r"column name 'a' stands for several columns\. Rename or drop all but one"),
+        (pl.LazyFrame({"a": [1]}), r"LazyFrame is not a table yet\. Have it computed first: frame\.collect\(\)"),
+        (pd.Series([1]), "a single column was given"),
+        (pl.Series([1]), "a single column was given"),
+    ],
+)
+def test_what_is_nearly_a_table_is_refused_with_its_own_remedy(thing, said):
+    with pytest.raises(SurveyError, match=said):
+        as_frame(thing)
 
 
 @pytest.mark.parametrize("columns", [[0, 1], ["a", 1], [("a", "b"), ("a", "c")]])

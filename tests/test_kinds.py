@@ -1,5 +1,7 @@
 """Kinds: inferred from what is certain, never quietly classes; codes and values go back and forth."""
 
+import re
+
 import narwhals as nw
 import numpy as np
 import pandas as pd
@@ -112,3 +114,19 @@ def test_small_integers_keep_their_type():
     series = nw.from_native(pl.Series("x", [1, 2, 3], dtype=pl.Int8), series_only=True)
     variable = describe(series)
     assert decode(encode(series, variable), variable, nw.Implementation.POLARS).dtype == nw.Int8
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (pd.arrays.SparseArray([0, 0, 1]), "Sparse[int64, 0]"),
+        (np.array([1j, 2j, 3j]), "complex128"),
+        (pd.period_range("2020", periods=3, freq="M"), "period[M]"),
+    ],
+)
+@pytest.mark.parametrize("kind", [None, "continuous"])
+def test_a_type_that_is_not_known_is_called_by_its_librarys_name(values, said, kind):
+    series = nw.from_native(pd.Series(values, name="x"), series_only=True)
+    with pytest.raises(FusionError, match=re.escape(f"holds {said}")) as caught:
+        describe(series, kind)
+    assert "'x'" in str(caught.value)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from microimpute import selection
+from microimpute.held_out import Donors, HeldOut
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.rules import parse_all
-from microimpute.selection import FAILED, Donors, HeldOut, Judge, Verdict, choose
+from microimpute.selection import FAILED, Judge, Verdict, choose
 from microimpute.ties import ties
 
 NAMES = ("house", "mortgage", "kind")

@@ -1,4 +1,4 @@
-"""The checks that `Fusion` makes, one question each; every error names the column and the remedy."""
+"""The checks that `Fusion` makes of columns, designs and rules; every error names the column and the remedy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from microimpute.errors import FusionError, closest
 from microimpute.keyed import Keys
-from microimpute.kinds import Variable
 from microimpute.rules import Identity, Rule
 from microimpute.survey import Survey
 
@@ -22,8 +21,8 @@ FloatArray = npt.NDArray[np.float64]
 #: With more rows than this, whole numbers that never repeat are taken for a key.
 MANY = 20
 
-#: Receivers outside the donors' range are a warning if they are more than this share, or any is far outside.
-BEYOND = 0.01
+#: Largest weight in a file: sums of squares of more, or of less than its inverse, have no place in a float64.
+HEAVIEST = 1e30
 
 #: Usual names of weights; a predictor with such a name is pointed out.
 WEIGHT_NAMES = frozenset(
@@ -54,6 +53,7 @@ def targets(donor: Survey, receiver: Survey, names: Sequence[str]) -> tuple[str,
     """Check that targets exist in the donor, and only there."""
     if isinstance(names, str):
         raise FusionError("targets is one string", f"Give a list: targets=[{names!r}].")
+    names = _listed("targets", names)
     if not names:
         raise FusionError("there is no target", "Name at least one column of the donor.")
     for name in names:
@@ -61,10 +61,22 @@ def targets(donor: Survey, receiver: Survey, names: Sequence[str]) -> tuple[str,
             raise FusionError(f"target {name!r} is not in the donor", closest(name, donor.columns))
         if name in donor.design:
             raise FusionError(f"target {name!r} is part of the donor's design", "Leave it out of the targets.")
-        if list(names).count(name) > 1:
+        if names.count(name) > 1:
             raise FusionError(f"target {name!r} is named twice", "Name it once.")
         absent_from_receiver(receiver, name)
-    return tuple(names)
+    return names
+
+
+def _listed(role: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of columns, whatever they came in: a list, a pandas Index, an array."""
+    try:
+        listed = tuple(names)
+    except TypeError:
+        raise FusionError(f"{role} is {names!r}", "Give a list of names of columns.") from None
+    for name in listed:
+        if not isinstance(name, str):
+            raise FusionError(f"{role} has {name!r}, which is no name", "Give names of columns as text.")
+    return listed
 
 
 def resamples(donor: Survey) -> tuple[FloatArray | None, list[Note]]:
@@ -123,6 +135,7 @@ def predictors(
         return common, True
     if isinstance(names, str):
         raise FusionError("predictors is one string", f"Give a list: predictors=[{names!r}].")
+    names = _listed("predictors", names)
     if not names:
         raise FusionError("there is no predictor", "Name at least one column that both surveys have.")
     for name in names:
@@ -158,7 +171,7 @@ def dollars(donor: Survey, receiver: Survey) -> None:
 
 
 def weights(survey: Survey, side: str) -> tuple[FloatArray, tuple[Note, ...]]:
-    """Check a survey's weights: finite, not negative, not all zero."""
+    """Check a survey's weights: finite, not negative, not all zero, of a size to compute with."""
     column = survey.weight
     if column is None:
         return np.ones(len(survey)), (Note(f"The {side} has no weights: every row counts alike."),)
@@ -178,6 +191,12 @@ def weights(survey: Survey, side: str) -> tuple[FloatArray, tuple[Note, ...]]:
             )
     if len(values) and not values.sum() > 0:
         raise FusionError(f"weight {column!r} of the {side} sums to zero", "Give weights that are not all zero.")
+    most = float(values.max(initial=0.0))
+    if len(values) and not 1 / HEAVIEST <= most <= HEAVIEST:
+        raise FusionError(
+            f"weight {column!r} of the {side} is {most:.3g} at its largest, beyond what can be computed with",
+            f"Give it in another unit, with the largest between {1 / HEAVIEST:g} and {HEAVIEST:g}.",
+        )
     return values, ()
 
 
@@ -237,68 +256,3 @@ def rules_hold(rules: Sequence[Rule], columns: Mapping[str, FloatArray]) -> None
                 f"rule '{rule}' is broken by {broken:,} of {total:,} donor rows",
                 "Mend those rows or drop the rule.",
             )
-
-
-def target_values(name: str, values: FloatArray) -> None:
-    """Check that a target has no gaps among the donors."""
-    for bad, what in ((np.isnan(values), "missing"), (np.isinf(values), "infinite")):
-        if bad.any():
-            raise FusionError(
-                f"target {name!r} is {what} in {bad.sum():,} of {len(values):,} donor rows",
-                "Drop or fill these rows first, or leave the target out.",
-            )
-
-
-def overlap(variable: Variable, donor: FloatArray, receiver: FloatArray, weight: FloatArray) -> tuple[Note, ...]:
-    """Count the receivers that no donor is like in one predictor: levels unseen, amounts beyond the donors'.
-
-    Parameters
-    ----------
-    variable
-        The predictor.
-    donor, receiver
-        Its values, NaN where missing, shape (rows,) of each side.
-    weight
-        The donor's weights, shape (donor rows,): donors of no weight are like nobody.
-
-    Raises
-    ------
-    FusionError
-        If a class has no level in common.
-    """
-    if not variable.kind.is_class:
-        return _beyond(variable.name, donor[(weight > 0) & ~np.isnan(donor)], receiver)
-    present = receiver[~np.isnan(receiver)]
-    unseen = int((present < 0).sum())
-    if len(present) and unseen == len(present):
-        shown = ", ".join(repr(level) for level in variable.levels[:5])
-        raise FusionError(
-            f"predictor {variable.name!r} has no level in common: the donor has {shown}",
-            "Recode one side so that the levels mean and read the same.",
-        )
-    if not unseen:
-        return ()
-    text = f"{variable.name} has a level that no donor has in {unseen:,} receiver rows; drawn as of no level."
-    return (Note(text, unseen, warning=True),)
-
-
-def _beyond(name: str, donor: FloatArray, receiver: FloatArray) -> tuple[Note, ...]:
-    """Count receivers outside the donors' range; the range is not told, as its ends are single donors."""
-    if not len(donor):
-        return ()
-    least, most = donor.min(), donor.max()
-    below, above = int((receiver < least).sum()), int((receiver > most).sum())
-    if not below + above:
-        return ()
-    far = bool((receiver < least - (most - least)).any() or (receiver > most + (most - least)).any())
-    text = (
-        f"{name} is below all donors' in {below:,} and above all donors' in {above:,} receiver rows; "
-        "no donor is like them, and the method decides what they get."
-    )
-    return (Note(text, below + above, warning=far or below + above > BEYOND * len(receiver)),)
-
-
-def infinite(name: str, values: FloatArray, side: str) -> None:
-    """Check that a predictor is finite where it is there."""
-    if (bad := int(np.isinf(values).sum())) > 0:
-        raise FusionError(f"predictor {name!r} is infinite in {bad:,} {side} rows", "Mend these values.")

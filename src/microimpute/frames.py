@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import narwhals as nw
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from microimpute.errors import SurveyError, first_line
@@ -22,6 +24,7 @@ __all__ = [
     "as_frame",
     "is_path",
     "make_series",
+    "plain_values",
     "read_file",
 ]
 
@@ -57,21 +60,33 @@ def as_frame(source: object) -> Frame:
         return read_file(Path(source))
     frame: Any
     try:
-        frame = nw.from_native(source, eager_only=True)
-        names = frame.columns
-    except (TypeError, nw.exceptions.DuplicateError) as error:
+        frame = nw.from_native(source, allow_series=True)
+        names = frame.columns if isinstance(frame, nw.DataFrame) else []
+    except nw.exceptions.DuplicateError:
+        raise SurveyError(
+            f"column name {_twice(source)!r} stands for several columns", "Rename or drop all but one."
+        ) from None
+    except TypeError as error:
         raise SurveyError(
             f"{type(source).__name__} is not a table: {' '.join(str(error).split())}",
             "Give a pandas or polars frame, an Arrow table, or the path of a Parquet, CSV or Stata file.",
         ) from None
     if isinstance(frame, nw.Series):
         raise SurveyError("a single column was given", "Give a whole table.")
+    if isinstance(frame, nw.LazyFrame):
+        raise SurveyError(f"{type(source).__name__} is not a table yet", "Have it computed first: frame.collect().")
     if odd := [n for n in names if not isinstance(n, str)]:
         raise SurveyError(
             f"column name {odd[0]!r} is no text", "Rename the columns: frame.columns = [str(c) for c in frame.columns]."
         )
     whole: Frame = frame
     return whole
+
+
+def _twice(source: Any) -> object:
+    """Return the first column name that a pandas frame or an Arrow table has twice."""
+    names = list(getattr(source, "column_names", source.columns))
+    return next(n for n in names if names.count(n) > 1)
 
 
 def make_series(name: str, values: Any, dtype: Any, backend: nw.Implementation) -> Series:
@@ -86,6 +101,32 @@ def aligned(series: Series, frame: Frame) -> Series:
         return series
     native = series.to_native().set_axis(frame.to_native().index)
     return nw.from_native(native, series_only=True)
+
+
+def plain_values(series: Series) -> npt.NDArray[np.generic]:
+    """Return a column's values, shape (rows,), alike from every library and file format, masked where missing."""
+    values = _arrow(series)
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_date(values.type):
+        values = values.cast(pa.timestamp("us"))  # a date is the midnight that other libraries make of it
+    raw: npt.NDArray[Any]
+    if pa.types.is_boolean(values.type) or pa.types.is_integer(values.type):
+        raw = values.fill_null(0 if pa.types.is_integer(values.type) else False).to_numpy(zero_copy_only=False)
+    elif pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
+        raw = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    else:
+        raw = np.array([str(v) for v in values.to_pylist()], dtype=object)
+    masked: npt.NDArray[Any] = np.ma.array(raw, mask=values.is_null().to_numpy(zero_copy_only=False))
+    return masked
+
+
+def _arrow(series: Series) -> Any:
+    try:
+        return pa.array(series.to_list(), from_pandas=True) if series.dtype == nw.Object else series.to_arrow()
+    except (TypeError, ValueError, OverflowError, NotImplementedError):  # mixed types: known by their text
+        pairs = zip(series.to_list(), series.is_null().to_list(), strict=True)
+        return pa.array([None if gap else str(v) for v, gap in pairs], pa.string())
 
 
 def read_file(path: Path) -> Frame:

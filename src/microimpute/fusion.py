@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from microimpute import checks
+from microimpute import checks, checks_of_values
 from microimpute import rules as edit_rules
 from microimpute.checks import Note
 from microimpute.errors import FusionError
@@ -221,7 +221,7 @@ class Fusion:
         self._set(variables=variables)
         outcomes = [encode(self.donor.frame[t], variables[t]) for t in self.targets]
         for name, values in zip(self.targets, outcomes, strict=True):
-            checks.target_values(name, values)
+            checks_of_values.target_values(variables[name], values)
         drawn = dict(zip(self.targets, outcomes, strict=True))
         derived = edit_rules.derive(self.identities, drawn)
         totals = np.column_stack(list(derived.values())) if derived else None
@@ -241,9 +241,10 @@ class Fusion:
                 encode(self.donor.frame[name], variable),
                 encode(self.receiver.frame[name], variable),
             )
-            checks.infinite(name, ours, "donor")
-            checks.infinite(name, theirs, "receiver")
-            notes += checks.overlap(variable, ours, theirs, weight)
+            checks_of_values.predictor_values(variable, ours, "donor")
+            checks_of_values.predictor_values(variable, theirs, "receiver")
+            notes += checks_of_values.overlap(variable, ours, theirs, weight)
+            notes += checks_of_values.coarse(variable, ours)
             columns, told = fill(variable, ours, theirs, weight, self.predictors)
             out += columns
             notes += told

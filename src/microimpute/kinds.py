@@ -137,7 +137,7 @@ def describe(series: Series, kind: Kind | str | None = None) -> Variable:
         levels = _levels(series, inferred)
     elif not dtype.is_numeric() and dtype != nw.Boolean:
         raise FusionError(
-            f"column {name!r} is declared {inferred.value} but holds {dtype}",
+            f"column {name!r} is declared {inferred.value} but holds {_what_is_in(series)}",
             "Convert it to numbers, or declare it categorical.",
         )
     return Variable(name, inferred, levels, reason, dtype)
@@ -178,6 +178,8 @@ def _all_text(series: Series) -> bool:
 
 
 def _what_is_in(series: Series) -> str:
+    if series.dtype == nw.Unknown:
+        return str(series.to_native().dtype)
     if series.dtype != nw.Object:
         return str(series.dtype)
     types = sorted({type(v).__name__ for v in series.drop_nulls().to_list()})

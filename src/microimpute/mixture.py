@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from microimpute.held_out import HeldOut
 from microimpute.keyed import RowRandom
-from microimpute.selection import HeldOut, Judge, Verdict
+from microimpute.selection import Judge, Verdict
 
 __all__ = ["MIXTURE", "Distances", "best_weights", "gain", "mix", "which"]
 

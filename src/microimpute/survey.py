@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from microimpute.errors import SurveyError, closest
-from microimpute.frames import Frame, Series, aligned, as_frame, make_series
+from microimpute.frames import Frame, aligned, as_frame, make_series, plain_values
 from microimpute.keyed import Keys, hash_columns, occurrence
 from microimpute.kinds import Kind
 
@@ -144,13 +143,19 @@ class Survey:
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        for role in ("weight", "implicate"):
-            if values[role] is not None:
-                self.require(str(values[role]), role)
-        for role in ("keys", "household", "replicates", "kinds"):
-            for column in values[role]:
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse design columns that are not there, and what does not number implicates."""
+        one = {"weight": self.weight, "implicate": self.implicate}
+        several = {"keys": self.keys, "household": self.household, "replicates": self.replicates, "kinds": self.kinds}
+        for role, column in one.items():
+            if column is not None:
+                self.require(str(column), role)
+        for role, columns in several.items():
+            for column in columns:
                 self.require(column, role)
-        self.implicates()  # refuses what does not number implicates
+        self.implicates()
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -260,7 +265,7 @@ class Survey:
         return self._hash(self.household) if self.household else self.row_keys()
 
     def _hash(self, columns: Sequence[str]) -> Keys:
-        return hash_columns([_raw(self.frame[c]) for c in columns], len(self))
+        return hash_columns([plain_values(self.frame[c]) for c in columns], len(self))
 
     def with_columns(self, columns: Mapping[str, npt.NDArray[Any]], **changes: Any) -> Survey:
         """Return a survey with more columns; `changes` replace parts of its design.
@@ -287,29 +292,3 @@ def replace_survey(survey: Survey, **changes: Any) -> Survey:
 
 def _names(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _raw(series: Series) -> npt.NDArray[np.generic]:
-    """Return a column's values, alike from every library and file format, masked where missing."""
-    values = _arrow(series)
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    if pa.types.is_date(values.type):
-        values = values.cast(pa.timestamp("us"))  # a date is the midnight that other libraries make of it
-    raw: npt.NDArray[Any]
-    if pa.types.is_boolean(values.type) or pa.types.is_integer(values.type):
-        raw = values.fill_null(0 if pa.types.is_integer(values.type) else False).to_numpy(zero_copy_only=False)
-    elif pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
-        raw = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    else:
-        raw = np.array([str(v) for v in values.to_pylist()], dtype=object)
-    masked: npt.NDArray[Any] = np.ma.array(raw, mask=values.is_null().to_numpy(zero_copy_only=False))
-    return masked
-
-
-def _arrow(series: Series) -> Any:
-    try:
-        return pa.array(series.to_list(), from_pandas=True) if series.dtype == nw.Object else series.to_arrow()
-    except (TypeError, ValueError, OverflowError, NotImplementedError):  # mixed types: known by their text
-        pairs = zip(series.to_list(), series.is_null().to_list(), strict=True)
-        return pa.array([None if gap else str(v) for v, gap in pairs], pa.string())

@@ -13,7 +13,8 @@ from microimpute.errors import BenchmarkError
 from microimpute.metrics.base import AMOUNTS, Scale
 from microimpute.rules import Identity, derive
 from microimpute.surveys.base import connector
-from microimpute.tasks.base import ARMS, Problem, divide, read, task, tasks, thin
+from microimpute.tasks.base import ARMS, Problem, read, task, tasks
+from microimpute.tasks.masking import divide, thin
 
 PAIRS = [(name, arm) for name, cls in tasks().items() for arm in cls.arms if cls.track != "C"]
 SIMULATED = [(name, arm) for name, arm in PAIRS if tasks()[name].track == "A"]

@@ -22,7 +22,7 @@ __all__ = ["Journal", "identity", "read", "versions"]
 
 #: Parts of the package that don't change a result.
 _SILENT = (
-    *("report", "cli.py", "say.py", "described.py"),
+    *("report", "cli.py", "commands", "say.py", "described.py"),
     *(
         f"benchmark/{name}.py"
         for name in (

@@ -89,14 +89,10 @@ def run_suite(
     journal = _journal(out)
     if journal is not None and journal.cut:
         tell("the journal's last line was cut off and is made again", 0.0)
-    cells = [c for c in suite.cells() if c.task in hashes]
-    done: list[dict[str, Any]] = []
-    waiting: list[Cell] = []
-    for cell in cells:
-        found = journal.find(identity(cell, hashes[cell.task])) if journal is not None else None
-        done.append(found) if found is not None and _gated_alike(found, suite.limit) else waiting.append(cell)
+    done, waiting = _divided(suite, hashes, journal)
+    cells = len(done) + len(waiting)
     if done:
-        tell(f"{len(done)} of {len(cells)} cells are in the journal already", len(done) / len(cells))
+        tell(f"{len(done)} of {cells} cells are in the journal already", len(done) / cells)
     with parallel_config(backend="loky", inner_max_num_threads=1):  # threads of many workers would fight for cores
         run = Parallel(n_jobs=workers or cpu_count(), return_as="generator_unordered", batch_size=1)
     results: Iterable[dict[str, Any]] = run(
@@ -109,10 +105,26 @@ def run_suite(
         if journal is not None:
             journal.add(record)
         done.append(record)
-        tell(_line(record), len(done) / len(cells))
+        tell(_line(record), len(done) / cells)
     if not done:
         raise _nothing(left_out)
     return Scores.of(done, {name: why.problem for name, why in left_out.items()})
+
+
+def _divided(
+    suite: Suite, hashes: Mapping[str, str], journal: Journal | None
+) -> tuple[list[dict[str, Any]], list[Cell]]:
+    """Return records of the cells that the journal holds, and the cells that have to be run."""
+    done, waiting = [], []
+    for cell in suite.cells():
+        if cell.task not in hashes:
+            continue
+        found = journal.find(identity(cell, hashes[cell.task])) if journal is not None else None
+        if found is not None and _gated_alike(found, suite.limit):
+            done.append(found)
+        else:
+            waiting.append(cell)
+    return done, waiting
 
 
 def _gated_alike(record: Mapping[str, Any], limit: float) -> bool:

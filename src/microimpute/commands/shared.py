@@ -1,4 +1,4 @@
-"""What all commands share: exit codes, errors in plain words, progress."""
+"""What all commands share: exit codes, errors in plain words, progress, lists in one option."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from microimpute.errors import MicroImputeError
 
-__all__ = ["BAD_INPUT", "DIFFERENT", "plain_errors", "progress"]
+__all__ = ["BAD_INPUT", "DIFFERENT", "plain_errors", "progress", "split"]
 
 #: Exit code when what the user gave can't be used.
 BAD_INPUT = 2
@@ -46,3 +46,8 @@ def progress() -> Iterator[Callable[[str, float], None]]:
             bar.refresh()
 
         yield show
+
+
+def split(names: str) -> list[str]:
+    """Take names apart that stand in one option, separated by commas."""
+    return [n.strip() for n in names.split(",") if n.strip()]

@@ -1,27 +1,24 @@
-"""The Consumer Expenditure Interview's side of concepts, its default targets, and its bridges to the SCF.
+"""The Consumer Expenditure Interview's side of concepts, and its default targets.
 
 Every formula takes both kinds of file: a release (AGE_REF, FINCBTXM) and the records of rpms (AGE, FINCBTAX).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.concepts.bridge import DeclaredBridge, weighted_rank
+from microimpute.concepts.bridge import weighted_rank
 from microimpute.concepts.geography import region_names
 from microimpute.concepts.values import flag
 from microimpute.errors import SurveyError
-from microimpute.kinds import Kind
 from microimpute.prices import price_factor
 from microimpute.readers.ucc import CATEGORIES, DIARY_ONLY
 from microimpute.survey import Survey
 
 __all__ = [
-    "BRIDGES",
     "RECORDS_RULES",
     "RECORDS_TARGETS",
     "RELEASE_RULES",
@@ -111,16 +108,6 @@ def homeowner(survey: Survey) -> npt.NDArray[Any]:
     return flag(tenure <= 3, tenure)
 
 
-def _mortgage(survey: Survey) -> npt.NDArray[Any]:
-    tenure = survey.numbers("CUTENURE")
-    return flag(tenure == 1, tenure)
-
-
-def _vehicle(survey: Survey) -> npt.NDArray[Any]:
-    count = survey.numbers("VEHQ")
-    return flag(count > 0, count)
-
-
 def region(survey: Survey) -> npt.NDArray[np.object_]:
     """Return the Census region by name; None where it is suppressed."""
     return region_names(survey.numbers("REGION"))
@@ -186,119 +173,3 @@ def race(survey: Survey) -> npt.NDArray[np.object_]:
     names = np.select([hispanic == 1, code == 1, code == 2], ["Hispanic", "White", "Black"], "other").astype(object)
     names[np.isnan(hispanic) | (np.isnan(code) & (hispanic != 1))] = None
     return names
-
-
-def _asked_last(column: str) -> Any:
-    """Return what was asked in the last interview, of all."""
-    return lambda survey: survey.numbers(column)
-
-
-def _owners_alone(column: str) -> Any:
-    """Return an amount that only those have who own or owe: none, where the other questions were answered."""
-
-    def formula(survey: Survey) -> FloatArray:
-        values = survey.numbers(column)
-        asked = ~np.isnan(survey.numbers("LIQUIDX")) | ~np.isnan(survey.numbers("IRAX"))
-        return np.where(np.isnan(values) & asked, 0.0, values)
-
-    return formula
-
-
-def _sum(*columns: str) -> Any:
-    def formula(given: Mapping[str, FloatArray]) -> FloatArray:
-        return np.asarray(np.sum([given[c] for c in columns], axis=0))
-
-    return formula
-
-
-def _flag(test: Any) -> Any:
-    return lambda given: np.asarray(test(given)).astype(np.int64)
-
-
-_RANK = "by weighted rank within the survey: "
-BRIDGES = (
-    DeclaredBridge(
-        "owner",
-        "scf",
-        ("HOUSES",),
-        Kind.BINARY,
-        "1 if the home is owned (CUTENURE 1 to 3)",
-        "1 if HOUSES, the primary residence, is above 0",
-        "63.3% own in the CE records of 2013 to 2016, 64.9% in the SCF of 2019.",
-        homeowner,
-        _flag(lambda g: g["HOUSES"] > 0),
-    ),
-    DeclaredBridge(
-        "mortgage",
-        "scf",
-        ("NH_MORT",),
-        Kind.BINARY,
-        "1 if the home is owned with a mortgage (CUTENURE 1)",
-        "1 if NH_MORT, mortgages of the primary residence, is above 0",
-        "36.7% in the CE, 40.0% in the SCF; an owner whose mortgage was not reported (CUTENURE 3) counts as none.",
-        _mortgage,
-        _flag(lambda g: g["NH_MORT"] > 0),
-    ),
-    DeclaredBridge(
-        "vehicle",
-        "scf",
-        ("VEHIC",),
-        Kind.BINARY,
-        "1 if a vehicle is owned (VEHQ above 0)",
-        "1 if VEHIC is above 0",
-        "85.8% in the CE, 85.4% in the SCF.",
-        _vehicle,
-        _flag(lambda g: g["VEHIC"] > 0),
-    ),
-    DeclaredBridge(
-        "liquid_assets",
-        "scf",
-        ("LIQ", "CDS"),
-        Kind.CONTINUOUS,
-        _RANK + "LIQUIDX, checking, savings, money market accounts and certificates of deposit",
-        _RANK + "LIQ + CDS",
-        "Known in the last interview alone, for 36% of the records. 72% have any in the CE, 98% in the SCF, means are "
-        "18,500 against 48,700: the order is comparable, the level is not.",
-        _asked_last("LIQUIDX"),
-        _sum("LIQ", "CDS"),
-        ranked=True,
-    ),
-    DeclaredBridge(
-        "retirement_accounts",
-        "scf",
-        ("RETQLIQ",),
-        Kind.CONTINUOUS,
-        _RANK + "IRAX, 401(k), IRA and other retirement accounts",
-        _RANK + "RETQLIQ",
-        "Known in the last interview alone. 41% have any in the CE, 50% in the SCF; the SCF counts account-type "
-        "pensions of present and former jobs that CE respondents may leave out.",
-        _asked_last("IRAX"),
-        _sum("RETQLIQ"),
-        ranked=True,
-    ),
-    DeclaredBridge(
-        "stocks_funds_bonds",
-        "scf",
-        ("STOCKS", "NMMF", "BOND"),
-        Kind.CONTINUOUS,
-        _RANK + "STOCKX, stocks, bonds and mutual funds held directly",
-        _RANK + "STOCKS + NMMF + BOND",
-        "STOCKX is of owners alone: none is taken where other assets were answered, so a refusal counts as none. 9% "
-        "have any in the CE, 21% in the SCF.",
-        _owners_alone("STOCKX"),
-        _sum("STOCKS", "NMMF", "BOND"),
-        ranked=True,
-    ),
-    DeclaredBridge(
-        "student_loans",
-        "scf",
-        ("EDN_INST",),
-        Kind.CONTINUOUS,
-        _RANK + "STUDNTX, owed on student loans",
-        _RANK + "EDN_INST",
-        "STUDNTX is of debtors alone: none is taken where assets were answered. 14% owe in the CE, 21% in the SCF.",
-        _owners_alone("STUDNTX"),
-        _sum("EDN_INST"),
-        ranked=True,
-    ),
-)

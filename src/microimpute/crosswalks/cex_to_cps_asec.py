@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from microimpute.concepts import asec, ce
 from microimpute.concepts.bridge import DeclaredBridge
+from microimpute.concepts.ce_to_scf import BRIDGES
 from microimpute.concepts.geography import census_region, region_names
 from microimpute.concepts.values import whole
 from microimpute.crosswalks.base import Concept, Crosswalk, Formula
@@ -151,7 +152,7 @@ class CEXToCPSASEC(Crosswalk):
     rules: ClassVar[tuple[str, ...]] = ce.RELEASE_RULES
     targets: ClassVar[tuple[str, ...]] = ce.RELEASE_TARGETS
     #: Whether the home is owned is observed on both sides here.
-    bridges: ClassVar[tuple[DeclaredBridge, ...]] = tuple(b for b in ce.BRIDGES if b.name != "owner")
+    bridges: ClassVar[tuple[DeclaredBridge, ...]] = tuple(b for b in BRIDGES if b.name != "owner")
     remarks: ClassVar[tuple[str, ...]] = (
         "Neither a native ASEC file nor a native release of the Interview was at hand: margins of both sides have not "
         "been compared on published data.",

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from microimpute.concepts import ce
 from microimpute.concepts.bridge import DeclaredBridge, weighted_rank
+from microimpute.concepts.ce_to_scf import BRIDGES
 from microimpute.concepts.geography import census_region, region_names
 from microimpute.concepts.values import whole
 from microimpute.crosswalks.base import Concept, Crosswalk, Formula
@@ -141,7 +142,7 @@ class CEXToCPSTaxUnits(Crosswalk):
     concepts: ClassVar[tuple[Concept, ...]] = _CONCEPTS
     rules: ClassVar[tuple[str, ...]] = ce.RECORDS_RULES
     targets: ClassVar[tuple[str, ...]] = ce.RECORDS_TARGETS
-    bridges: ClassVar[tuple[DeclaredBridge, ...]] = ce.BRIDGES
+    bridges: ClassVar[tuple[DeclaredBridge, ...]] = BRIDGES
     remarks: ClassVar[tuple[str, ...]] = (
         "Targets are those of the records of rpms. A release has 31 categories instead: they are imputed if the donor "
         "has them and the recipe names no targets.",

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from microimpute import design
 from microimpute.errors import OutputError
-from microimpute.export.columns import Column, Form, Role, describe, from_series, restore
+from microimpute.export.columns import Column, Form, Role, describe, from_series
+from microimpute.export.values import restore
 from microimpute.frames import Frame, Series, as_frame
 from microimpute.survey import Survey
 

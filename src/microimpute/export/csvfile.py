@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from microimpute.export.columns import Column, Form, labelled
+from microimpute.export.columns import Column, Form
 from microimpute.export.content import Content, columns_of
 from microimpute.export.names import Naming
+from microimpute.export.values import labelled
 
 __all__ = [
     "R_NAMING",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from microimpute import storage
 from microimpute.errors import MissingExtraError, OutputError
 from microimpute.survey import Survey
-from microimpute.units.people import HEAD, people_of_tax_units
+from microimpute.units.people import HEAD, People, people_of_tax_units
 
 if TYPE_CHECKING:
     from microimpute.imputations import Imputations
@@ -193,20 +193,11 @@ def of_tax_units(
             return np.zeros(len(units))
         return units.numbers(column) * (year_factor or {}).get(column, 1.0)
 
-    person: dict[str, Array] = {"age": people.age.astype(np.float64)}
-    for name, column in _EARNED.items():
-        person[name] = people.give(amount(f"{column}p"), amount(f"{column}s"))
-    person |= {name: people.give(amount(column)) for name, column in _UNIT_INCOME.items()}
-    ordinary = amount("e00600") - amount("e00650")
-    person["non_qualified_dividend_income"] = people.give(ordinary)
-    blind = people.give(amount("blind_head"), amount("blind_spouse")) > 0
-    person["is_blind"] = blind
+    person = _person(people, amount)
     for column in head:
         units.require(column, "tax unit")
         person[column] = people.give(amount(column))
-    first = np.zeros(int(home.max(initial=-1)) + 1, dtype=np.int64)
-    heads = _heads(units)
-    first[home[heads]] = heads
+    first = _heads(units, home)
     household = {
         "household_weight": units.weights()[first],
         "state_fips": units.numbers("fips")[first].astype(np.int64),
@@ -222,10 +213,24 @@ def of_tax_units(
     return Population(members, {"person": person, "household": household}, notes)
 
 
-def _heads(units: Survey) -> npt.NDArray[np.int64]:
-    """Return rows of the units that lead a household."""
+def _person(people: People, amount: Callable[[str], Array]) -> dict[str, Array]:
+    """Return the persons' variables, from the units' amounts by column."""
+    person: dict[str, Array] = {"age": people.age.astype(np.float64)}
+    for name, column in _EARNED.items():
+        person[name] = people.give(amount(f"{column}p"), amount(f"{column}s"))
+    person |= {name: people.give(amount(column)) for name, column in _UNIT_INCOME.items()}
+    person["non_qualified_dividend_income"] = people.give(amount("e00600") - amount("e00650"))
+    person["is_blind"] = people.give(amount("blind_head"), amount("blind_spouse")) > 0
+    return person
+
+
+def _heads(units: Survey, home: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the row of the unit that leads each household."""
     units.require(HEAD, "head")
-    return np.flatnonzero(units.numbers(HEAD) == 1)
+    rows = np.flatnonzero(units.numbers(HEAD) == 1)
+    out = np.zeros(int(home.max(initial=-1)) + 1, dtype=np.int64)
+    out[home[rows]] = rows
+    return out
 
 
 def _numbered(keys: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from microimpute.errors import OutputError
 from microimpute.export.base import Format
-from microimpute.export.columns import Column, Form, numbers, portable, texts
+from microimpute.export.columns import Column, Form
 from microimpute.export.content import Content
 from microimpute.export.csvfile import arrow_types, read_blocks, write_blocks
 from microimpute.export.names import Naming, cut
+from microimpute.export.values import numbers, portable, texts
 
 __all__ = ["Sas"]
 

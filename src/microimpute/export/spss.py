@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from microimpute.errors import MissingExtraError, OutputError
 from microimpute.export.base import Format
-from microimpute.export.columns import Column, Form, numbers, texts
+from microimpute.export.columns import Column, Form
 from microimpute.export.content import Content, columns_of
 from microimpute.export.names import Naming, cut
+from microimpute.export.values import numbers, texts
 
 __all__ = ["Spss"]
 

@@ -134,22 +134,14 @@ def records(
             f"{odd[0]!r} is to be replaced, and is no column of the units that an imputed one is named after",
             f"Name it in names={{...}}: what is imputed is called {', '.join(sorted(made))}.",
         )
-    receiver = imputations.receiver
-    households = Survey(
-        imputations.completed(implicate),
-        weight=receiver.weight,
-        keys=receiver.keys,
-        kinds=receiver.kinds,
-        labels=receiver.labels,
-        unit=receiver.unit,
-    )
     kept = Survey(
         units.frame.drop(*replace) if replace else units.frame,
         weight=units.weight,
         household=units.household,
         notes=(*units.notes, *(f"{c} is imputed; the file's own values are not used." for c in replace)),
     )
-    link = Link(households, kept, on=receiver.keys, head=HEAD, unmatched=unmatched)
+    households = _households(imputations, implicate)
+    link = Link(households, kept, on=households.keys, head=HEAD, unmatched=unmatched)
     out = spread(link, columns, names=names)
     frame = out.frame.to_native()
     if (link.household < 0).any():
@@ -160,6 +152,19 @@ def records(
         household=units.household,
         unit=units.unit,
         notes=out.notes,
+    )
+
+
+def _households(imputations: Imputations, implicate: int) -> Survey:
+    """Return the receiver completed with one implicate."""
+    receiver = imputations.receiver
+    return Survey(
+        imputations.completed(implicate),
+        weight=receiver.weight,
+        keys=receiver.keys,
+        kinds=receiver.kinds,
+        labels=receiver.labels,
+        unit=receiver.unit,
     )
 
 

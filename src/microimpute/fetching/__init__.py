@@ -75,7 +75,7 @@ def fetch(
     Proxies are taken from the environment (HTTPS_PROXY, NO_PROXY).
     """
     wanted = published(survey, year, part, address)
-    pooch = _pooch()
+    _pooch()  # refuses before anything is looked for
     digest = _digest(sha256)
     place = Path(folder).expanduser() if folder is not None else cache()
     path = place / wanted.name
@@ -87,11 +87,18 @@ def fetch(
             f"Fetch it while there is a network, or put {wanted.address} there yourself.",
         )
     agent = f"microimpute/{version('microimpute')}" + (f" ({contact})" if contact else "")
-    getter = Resuming(path, agent, pause=pause, progress=progress)
-    keeper = pooch.create(path=place, base_url="", registry={wanted.name: digest}, urls={wanted.name: wanted.address})
+    _download(wanted, path, digest, Resuming(path, agent, pause=pause, progress=progress))
+    _remember(path, wanted)
+    return path
+
+
+def _download(wanted: Published, path: Path, digest: str | None, getter: Resuming) -> None:
+    """Get a file whole, or leave nothing under its name."""
+    names = {"registry": {path.name: digest}, "urls": {path.name: wanted.address}}
+    keeper = _pooch().create(path=path.parent, base_url="", **names)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        keeper.fetch(wanted.name, downloader=getter)
+        keeper.fetch(path.name, downloader=getter)
     except OSError as error:
         raise OutputError(
             f"{path} can't be written: {error.strerror or error}", f"Check space and rights, or set {FOLDER}."
@@ -101,8 +108,6 @@ def fetch(
             f"{wanted.address} is another file than expected: its sha256 is not {digest}",
             "The publisher may have replaced it: compare versions, and give the new hash or none.",
         ) from None
-    _remember(path, wanted)
-    return path
 
 
 def cache() -> Path:

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.errors import MethodError, closest
+from microimpute.held_out import Donors, Fit, HeldOut
 from microimpute.keyed import RowRandom, generator
 from microimpute.kinds import Table
 from microimpute.methods.base import FloatArray, Method, method, methods
 from microimpute.mixture import MIXTURE, mix, which
-from microimpute.selection import Donors, Fit, HeldOut, Judge, Verdict, choose
+from microimpute.selection import Judge, Verdict, choose
 
 __all__ = ["Auto"]
 

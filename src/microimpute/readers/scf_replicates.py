@@ -18,6 +18,7 @@ import pyarrow as pa
 from microimpute.errors import SurveyError
 from microimpute.readers.delimited import read_numbers
 from microimpute.readers.members import only, opened
+from microimpute.readers.scf_waves import IMPLICATES
 from microimpute.readers.stata_columns import read_stata_numbers, stata_names
 
 __all__ = ["REPLICATES", "attach"]
@@ -26,7 +27,6 @@ FloatArray = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 REPLICATES = 999
-IMPLICATES = 5
 WEIGHTS = tuple(f"WT1B{i}" for i in range(1, REPLICATES + 1))
 TIMES = tuple(f"MM{i}" for i in range(1, REPLICATES + 1))
 #: Largest share of households without replicate weights before reading stops.

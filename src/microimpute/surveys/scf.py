@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -24,16 +23,15 @@ from microimpute.frames import UNREADABLE, Frame, read_file, refuse_html
 from microimpute.kinds import Kind
 from microimpute.prices import price_factor
 from microimpute.readers.scf_replicates import attach
+from microimpute.readers.scf_waves import IMPLICATES, wave
 from microimpute.rules import parse_all
 from microimpute.survey import Check, Survey
 from microimpute.surveys.base import Connector
+from microimpute.weighted import quantile
 
-__all__ = ["IDENTITIES", "SCF", "income_inflation", "weighted_median"]
+__all__ = ["IDENTITIES", "SCF", "income_inflation"]
 
 FloatArray = npt.NDArray[np.float64]
-
-WAVES = tuple(range(1989, 2023, 3))
-IMPLICATES = 5
 
 #: Accounting identities of the extract; all hold on every row of 2019 (LIQ up to a dollar).
 IDENTITIES = (
@@ -103,19 +101,6 @@ def income_inflation(year: int) -> float:
     return _INFLATION_2019 if year == 2019 else price_factor(year - 1, year)
 
 
-def weighted_median(values: FloatArray, weights: FloatArray) -> float:
-    """Return the smallest value at or below which half of the weight lies.
-
-    Parameters
-    ----------
-    values, weights
-        Shape (rows,).
-    """
-    order = np.argsort(values, kind="stable")
-    cumulated = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(cumulated, 0.5 * cumulated[-1])])
-
-
 def _variables() -> list[dict[str, str]]:
     with bundled("scf_variables.csv").open(newline="", encoding="utf-8") as handle:
         return list(csv.DictReader(handle))
@@ -162,7 +147,7 @@ class SCF(Connector):
         """
         self.check(options)
         path = Path(path)
-        year = _wave(path, options.get("year"))
+        year = wave(path, options.get("year"))
         data = _load(path)
         data.columns = [str(c).upper() for c in data.columns]
         if "XX1" in data and "YY1" not in data:  # the names of 1989
@@ -172,7 +157,7 @@ class SCF(Connector):
         _add_design(path, data, year)
         frame = nw.from_native(data, eager_only=True)
         weight = data["WGT"].to_numpy(np.float64)
-        median = weighted_median(data["NETWORTH"].to_numpy(np.float64), weight)
+        median = float(quantile(data["NETWORTH"].to_numpy(np.float64), 0.5, weight))
         dollars = _dollars(path, year, median, options.get("dollars"))
         frame, replicates, said = _add_replicates(frame, weight, options.get("replicates"))
         return Survey(
@@ -190,20 +175,6 @@ class SCF(Connector):
             checks=_checks(year, dollars, float(weight.sum()), median),
             notes=[*_notes(data, year, dollars), *said],
         )
-
-
-def _wave(path: Path, year: int | None) -> int:
-    named = [int(y) for y in re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", path.name)]
-    if year is None and not named:
-        raise SurveyError(f"{path.name} does not say which year it is of", "Give year=, for example year=2019.")
-    found = named[0] if year is None else int(year)
-    if named and found != named[0]:
-        raise SurveyError(f"{path.name} is of {named[0]}, not of {found}", "Give the other year, or the other file.")
-    if found not in WAVES:
-        raise SurveyError(
-            f"there is no Survey of Consumer Finances of {found}", f"Waves are {', '.join(map(str, WAVES))}."
-        )
-    return found
 
 
 def _load(path: Path) -> pd.DataFrame:

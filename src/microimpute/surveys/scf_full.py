@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from microimpute.readers.fixed_width import Field, blocks, read_layout
 from microimpute.readers.frames_of_numbers import as_numbers
 from microimpute.readers.members import only, opened
 from microimpute.readers.scf_replicates import attach
+from microimpute.readers.scf_waves import IMPLICATES, wave
 from microimpute.readers.stata_columns import read_stata_numbers, stata_names
 from microimpute.survey import Check, Survey
 from microimpute.surveys.base import Connector
@@ -27,8 +27,6 @@ __all__ = ["DERIVED", "SCFFull"]
 FloatArray = npt.NDArray[np.float64]
 Columns = dict[str, FloatArray]
 
-WAVES = tuple(range(1989, 2023, 3))
-IMPLICATES = 5
 #: The wave whose codebook the formulas were read from, and whose column map travels with the package.
 DOCUMENTED = 2019
 HOUSEHOLDS_2019 = 128.6
@@ -160,7 +158,7 @@ class SCFFull(Connector):
         """
         self.check(options)
         path = Path(path)
-        year = _wave(path, options.get("year"))
+        year = wave(path, options.get("year"))
         further = options.get("columns") or ()
         further = [c.upper() for c in ([further] if isinstance(further, str) else further)]
         columns = _read(path, year, further, options.get("layout"))
@@ -192,23 +190,6 @@ class SCFFull(Connector):
             checks=_checks(year, households, float(design["WGT"].sum())),
             notes=[f"{len(frame):,} rows: {households:,} households × {IMPLICATES} implicates", *notes],
         )
-
-
-def _wave(path: Path, year: int | None) -> int:
-    found = [int(y) for y in re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", path.name)]
-    short = re.match(r"p(\d\d)i\d", path.name.lower())
-    if short:
-        found.append(int(short[1]) + (1900 if int(short[1]) > 80 else 2000))
-    if year is None and not found:
-        raise SurveyError(f"{path.name} does not say which year it is of", "Give year=, for example year=2019.")
-    wave = found[0] if year is None else int(year)
-    if found and found[0] != wave:
-        raise SurveyError(f"{path.name} is of {found[0]}, not of {wave}", "Give the other year, or the other file.")
-    if wave not in WAVES:
-        raise SurveyError(
-            f"there is no Survey of Consumer Finances of {wave}", f"Waves are {', '.join(map(str, WAVES))}."
-        )
-    return wave
 
 
 def _wanted() -> list[str]:

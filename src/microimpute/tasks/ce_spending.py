@@ -9,7 +9,8 @@ import numpy as np
 
 from microimpute.kinds import Kind
 from microimpute.metrics.base import Figure
-from microimpute.tasks.base import Design, Problem, Task, divide, hide, read, thin
+from microimpute.tasks.base import Problem, Task, read
+from microimpute.tasks.masking import Design, divide, hide, thin
 
 __all__ = ["CESpending"]
 

@@ -26,7 +26,8 @@ import pandas as pd
 
 from microimpute.kinds import Kind
 from microimpute.metrics.base import Figure
-from microimpute.tasks.base import Design, Problem, Task, hide
+from microimpute.tasks.base import Problem, Task
+from microimpute.tasks.masking import Design, hide
 
 __all__ = ["DRF1", "DRF2", "DRF3"]
 

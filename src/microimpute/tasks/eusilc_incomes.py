@@ -10,7 +10,8 @@ import pandas as pd
 
 from microimpute.kinds import Kind
 from microimpute.metrics.base import Figure
-from microimpute.tasks.base import Design, Problem, Task, divide, hide, read, thin
+from microimpute.tasks.base import Problem, Task, read
+from microimpute.tasks.masking import Design, divide, hide, thin
 
 __all__ = ["EUSILCIncomes"]
 

@@ -14,7 +14,8 @@ from microimpute.kinds import Kind
 from microimpute.metrics.base import Figure
 from microimpute.rules import derivation_order, parse_all
 from microimpute.surveys.base import connector
-from microimpute.tasks.base import Design, Problem, Task, divide, hide, locate
+from microimpute.tasks.base import Problem, Task, locate
+from microimpute.tasks.masking import Design, divide, hide
 
 __all__ = ["SCFHalves", "SCFSample"]
 

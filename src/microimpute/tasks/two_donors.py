@@ -16,7 +16,8 @@ import pandas as pd
 
 from microimpute.kinds import Kind
 from microimpute.metrics.base import Figure
-from microimpute.tasks.base import Design, Problem, Task, divide, hide
+from microimpute.tasks.base import Problem, Task
+from microimpute.tasks.masking import Design, divide, hide
 
 __all__ = ["TwoDonors"]
 
