@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +186,8 @@ class Imputations:
         Returns
         -------
         Pooled
-            Its notes say where the sampling variance is from, and which rule combined.
+            Its notes say where the sampling variance is from, which rule combined, and what speaks against the
+            intervals of the method that drew (see `Method.proper`).
 
         Examples
         --------
@@ -195,7 +196,8 @@ class Imputations:
         >>> imputed.pool(lambda d: smf.wls("spending ~ networth", d, weights=d.w).fit())  # doctest: +SKIP
         """
         results = self.apply(analysis, of, replicates=replicates, workers=workers)
-        return analysis_module.pooled(results, draws=self.draws, rule=rule, **options)
+        found = analysis_module.pooled(results, draws=self.draws, rule=rule, **options)
+        return replace(found, notes=(*found.notes, *manifest_file.cautions(self.manifest)))
 
     def _replicates(self, given: Replicates | None) -> Replicates | None:
         if given is None:
