@@ -3,6 +3,8 @@
     python benchmarks/coverage.py [--methods forest qrf …] [--repetitions 500] [--donors 1000 5000] [--out FOLDER]
     python benchmarks/coverage.py --table FILE [FILE …]
 
+A method may have settings, as in ``hotdeck,groups=16``.
+
 Each repetition draws a donor sample and a receiver sample of 2,000 rows from one population, learns twenty times and
 draws the donor's target twice each time, and pools the receiver's mean, median, share above zero and the slope of the
 target on a predictor: with twenty models and with the first five; by the rule for external donors from both draws, and
@@ -18,6 +20,7 @@ finished repetitions are not done again.
 
 import argparse
 import csv
+import json
 import warnings
 from functools import cache
 from pathlib import Path
@@ -77,11 +80,17 @@ def figures(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return np.array([y.mean(), middle, above, slope]), np.array(variances)
 
 
-def unresampled(name: str) -> Method:
+def made(text: str) -> Method:
+    """Make a method of its name and settings."""
+    name, *settings = text.split(",")
+    return method(name, {key: json.loads(value) for key, value in (s.split("=", 1) for s in settings)})
+
+
+def unresampled(text: str) -> Method:
     """Return the same method with donors as they are."""
-    own = type(method(name))
-    changed: type[Method] = type(own.__name__, (own,), {"resampled": False})
-    return changed()
+    own = made(text)
+    changed: type[Method] = type(type(own).__name__, (type(own),), {"resampled": False})
+    return changed(**own.settings)
 
 
 def repetition(name: str, donors: int, chosen: str, resampled: bool, number: int) -> list[list[object]]:
@@ -89,7 +98,7 @@ def repetition(name: str, donors: int, chosen: str, resampled: bool, number: int
     donor, receiver = population(name, donors, rng), population(name, RECEIVERS, rng)
     known = receiver[["x", "g"]]
     fusion = Fusion(Survey(donor), Survey(known), targets=["y"])
-    used = method(chosen) if resampled else unresampled(chosen)
+    used = made(chosen) if resampled else unresampled(chosen)
     drawn = impute(fusion, method=used, m=max(M) * DRAWS, draws=DRAWS, seed=number, workers=1).numbers("y")
     each = [figures(known.assign(y=y)) for y in drawn]
     q, u = (np.array(part).reshape(max(M), DRAWS, -1) for part in zip(*each, strict=True))
@@ -111,11 +120,13 @@ def run(said: argparse.Namespace) -> None:
         file.write_text(",".join(COLUMNS) + "\n")
     have = pd.read_csv(file)
     done = set(map(tuple, have[list(CELL[:5])].drop_duplicates().itertuples(index=False)))
-    names = said.methods or [n for n, cls in methods().items() if cls.valid and cls.proper and not cls.requires]
+    names = said.methods or [
+        n for n, cls in methods().items() if cls.valid and cls.uses_predictors and not cls.requires
+    ]
     for name in said.populations:
         for donors in said.donors:
             for chosen in names:
-                for resampled in (True, False) if methods()[chosen].resampled else (True,):
+                for resampled in (True, False) if made(chosen).resampled and not said.resampled_only else (True,):
                     cell = (name, donors, chosen, resampled)
                     left = [i for i in range(said.repetitions) if (*cell, i) not in done]
                     found = Parallel(n_jobs=said.workers)(delayed(quiet)(*cell, i) for i in left)
@@ -156,10 +167,11 @@ def table(files: list[Path]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", help="default: all that call themselves proper and need no extra")
+    parser.add_argument("--methods", nargs="+", help="default: all that draw from predictors and need no extra")
     parser.add_argument("--repetitions", type=int, default=500)
     parser.add_argument("--donors", type=int, nargs="+", default=[1000, 5000])
     parser.add_argument("--populations", nargs="+", default=["normal", "wealth"], choices=["normal", "wealth"])
+    parser.add_argument("--resampled-only", action="store_true", help="leave out donors as they are")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("out/coverage"))
     parser.add_argument("--table", type=Path, nargs="+", help="print the tables of coverage.csv files instead")

@@ -1,6 +1,7 @@
 """One analysis over implicates and replicates: what R's survey and mitools print, names, notes, bad input."""
 
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ import pytest
 import statsmodels.formula.api as smf
 
 from microimpute import Imputations, Survey
+from microimpute.analysis import IMPUTED
 from microimpute.errors import PoolingError, SurveyError
 from microimpute.frames import as_frame
+from microimpute.pooling import RULES
+from microimpute.synthesis.base import FITTING
 from microimpute.variance import Replicates, bootstrap_replicates, gini, least_squares, mean, quantile, share, total
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -96,6 +100,26 @@ def test_several_columns_and_names(golden):
     assert by_group.names == ("a", "b", "c")
     half = golden.pool(share, "x")
     assert 0 < half.estimate[0] <= 1
+
+
+SYNTHETIC = [r for r in RULES if "synth" in r]
+
+
+@pytest.mark.parametrize("rule", SYNTHETIC)
+def test_rules_for_synthetic_data_are_refused_before_anything_runs(golden, rule):
+    def never(d):
+        raise AssertionError("the analysis ran")
+
+    with pytest.raises(PoolingError, match=f"the rule {rule!r} is not for imputed data.*takes 'rubin', or choose one"):
+        golden.pool(never, rule=rule)
+    with pytest.raises(PoolingError, match=r"no combining rule 'rubbin'.*rubin"):
+        golden.pool(never, rule="rubbin")
+
+
+def test_every_rule_is_for_imputed_or_for_synthetic_data():
+    assert len(SYNTHETIC) == 6
+    assert {*IMPUTED, *chain.from_iterable(FITTING.values())} == set(RULES)
+    assert not {*IMPUTED} & {*SYNTHETIC}
 
 
 def test_bad_analyses(golden):

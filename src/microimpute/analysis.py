@@ -17,7 +17,10 @@ from microimpute.pooling.rules import find
 from microimpute.variance import Estimate, Replicates
 from microimpute.variance.statistics import takes_many
 
-__all__ = ["Estimates", "each", "pooled"]
+__all__ = ["IMPUTED", "Estimates", "check_fitting", "each", "pooled"]
+
+#: Combining rules for values that were imputed, because nobody observed them.
+IMPUTED = ("rubin", "scf", "nested", "external donors")
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -85,6 +88,30 @@ def each(
                 "Fix the categories before the analysis, so that every implicate gives the same numbers.",
             )
     return Estimates([estimate for estimate, _ in got], names, replicates)
+
+
+def check_fitting(rule: str, fitting: Sequence[str], kind: str, own: str) -> None:
+    """Check that a rule is for the data at hand.
+
+    Parameters
+    ----------
+    rule
+        The rule that was asked for.
+    fitting
+        Those for this kind of data.
+    kind, own
+        What the data are, and the rule that is taken if none is named.
+
+    Raises
+    ------
+    PoolingError
+        If there is no such rule, or it is for other data.
+    """
+    if find(rule).name not in fitting:
+        raise PoolingError(
+            f"the rule {rule!r} is not for {kind} data: its standard errors would be wrong",
+            f"Leave the rule out, which takes {own!r}, or choose one of {', '.join(map(repr, fitting))}.",
+        )
 
 
 def pooled(results: list[Any] | Estimates, *, draws: int = 1, rule: str | None = None, **options: Any) -> Pooled:

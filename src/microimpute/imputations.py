@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -179,14 +179,15 @@ class Imputations:
             (``impute(…, draws=2)``), else "rubin". Targets that the donor alone observes are missing data of the
             receiver, but the donors are not among the rows analysed: Rubin's intervals are then wider than they need
             be, by up to a half where donors and receivers are as many, and hardly where receivers are ten times
-            as many. The rule for external donors is Reiter's (2008).
+            as many. The rule for external donors is Reiter's (2008). Rules for synthetic data are refused.
         options
             As `microimpute.pool` takes. Under replicates, `dfcom` is their number less one unless given.
 
         Returns
         -------
         Pooled
-            Its notes say where the sampling variance is from, and which rule combined.
+            Its notes say where the sampling variance is from, which rule combined, and what speaks against the
+            intervals of the method that drew (see `Method.proper`).
 
         Examples
         --------
@@ -194,8 +195,12 @@ class Imputations:
         >>> imputed.pool(variance.mean, "networth", replicates=replicates)  # doctest: +SKIP
         >>> imputed.pool(lambda d: smf.wls("spending ~ networth", d, weights=d.w).fit())  # doctest: +SKIP
         """
+        if rule is not None:
+            own = "external donors" if self.draws > 1 else "rubin"
+            analysis_module.check_fitting(rule, analysis_module.IMPUTED, "imputed", own)
         results = self.apply(analysis, of, replicates=replicates, workers=workers)
-        return analysis_module.pooled(results, draws=self.draws, rule=rule, **options)
+        found = analysis_module.pooled(results, draws=self.draws, rule=rule, **options)
+        return replace(found, notes=(*found.notes, *manifest_file.cautions(self.manifest)))
 
     def _replicates(self, given: Replicates | None) -> Replicates | None:
         if given is None:

@@ -16,7 +16,7 @@ from microimpute.fusion import Fusion
 from microimpute.methods.base import Method
 from microimpute.survey import Survey
 
-__all__ = ["FILE", "describe_run", "describe_survey", "file_facts", "read", "sha256", "versions", "write"]
+__all__ = ["FILE", "cautions", "describe_run", "describe_survey", "file_facts", "read", "sha256", "versions", "write"]
 
 #: Name of the manifest in an output directory.
 FILE = "manifest.json"
@@ -100,6 +100,7 @@ def describe_run(
             "settings": method.settings,
             "joint": method.joint,
             "proper": method.proper,
+            "coverage": method.coverage,
         }
         | ({"learnt": [dict(said) for said in learnt]} if any(learnt) else {}),
         "m": m,
@@ -115,6 +116,22 @@ def describe_run(
         "rules": [{"rule": rule, "broken_draws": count} for rule, count in broken.items()],
         "notes": [{"text": n.text, "count": n.count, "warning": n.warning} for n in fusion.notes],
     }
+
+
+def cautions(manifest: Mapping[str, Any]) -> list[str]:
+    """Say of the methods that drew what a reader of pooled intervals must know; empty where they are shown to cover."""
+    told = []
+    for made in (stage.get("method", {}) for stage in manifest.get("stages", [manifest])):
+        name, why = made.get("name"), made.get("coverage", "")
+        if (proper := made.get("proper", True)) is None:
+            told.append(
+                f"Method {name!r}: no study shows how often its pooled intervals hold the truth. {why}".rstrip()
+            )
+        elif not proper:
+            told.append(f"Method {name!r} is not proper. {why}".rstrip())
+        elif why:
+            told.append(f"Method {name!r}: {why}")
+    return list(dict.fromkeys(told))
 
 
 def describe_survey(survey: Survey) -> dict[str, Any]:

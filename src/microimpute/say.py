@@ -165,11 +165,13 @@ def method(name: str) -> str:
     for title, text in described.notes.items():
         lines += ["", title, indent(text, "  ")]
     lines += ["", "When to use it", fill(described.advice, 100, initial_indent="  ", subsequent_indent="  ")]
+    if described.coverage:
+        lines += ["", "Pooled intervals", fill(described.coverage, 100, initial_indent="  ", subsequent_indent="  ")]
     lines += ["", "Reference", fill(described.reference, 100, initial_indent="  ", subsequent_indent="  ")]
     width = max(len(fact.name) for fact in described.facts)
     lines += ["", "Facts"]
     for fact in described.facts:
-        meaning = f"  {fact.meaning}" if fact.answer in ("yes", "no") else ""
+        meaning = f"  {fact.meaning}" if fact.answer in ("yes", "no", "not shown") else ""
         told = f"{fact.name:{width}}  {fact.answer:{len(meaning) and 3}}{meaning}"
         lines.append(fill(told, 100, initial_indent="  ", subsequent_indent=" " * (width + 9)))
     missing = [p for p in described.requires if not is_installed(p)]

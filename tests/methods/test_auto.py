@@ -338,9 +338,7 @@ def test_by_default_candidates_promise_what_auto_promises():
     x, y = (part[:300] for part in normal(np.random.default_rng(14)))
     told = notes(fitted(Auto(draws=2, folds=2, households=60), x, y))
     promised = {
-        n
-        for n, c in methods().items()
-        if c.valid and c.candidate and c.joint and c.proper and c.uses_weights and c.uses_predictors
+        n for n, c in methods().items() if c.valid and c.candidate and c.joint and c.uses_weights and c.uses_predictors
     }
     assert set(told) - {"mixture"} == promised
     assert "auto" not in promised

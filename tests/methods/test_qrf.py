@@ -376,3 +376,27 @@ def _again(fitted):
 def test_bad_settings(bad):
     with pytest.raises(MethodError, match=next(iter(bad))):
         method("qrf", bad)
+
+
+def slope_of_draws(rows, **settings):
+    """Slope on x of draws for 4,000 places, over ten donor samples; truly 1."""
+    rng = np.random.default_rng(8)
+    found = []
+    for _ in range(10):
+        x = rng.normal(size=rows)
+        fitted = fit(table(x), table(x + 0.5 * rng.normal(size=rows)), **settings)
+        new = rng.normal(size=4000)
+        found.append(np.polyfit(new, fitted.draw(table(new), random(4000))[:, 0], 1)[0])
+    return np.mean(found), np.std(found, ddof=1) / np.sqrt(10)
+
+
+def test_few_donors_have_small_leaves_so_that_slopes_are_not_flattened():
+    ours, error = slope_of_draws(150)
+    ten, _ = slope_of_draws(150, leaf=10)
+    assert ours > 0.95 - 2 * error
+    assert ours - ten > 0.03
+    rng = np.random.default_rng(9)
+    for rows, leaf in ((40, 3), (300, 6), (500, 10), (900, 10)):  # a fiftieth, three at least and ten at most
+        X, Y = table(rng.normal(size=rows)), table(rng.normal(size=rows))
+        drawn = [fit(X, Y, **said).draw(X, random(rows)) for said in ({}, {"leaf": leaf})]
+        assert np.array_equal(*drawn)

@@ -115,7 +115,7 @@ def test_a_synthetic_rule_and_a_level_are_taken():
     assert (partly.std_error < usual.std_error).all()
     assert (partly.low > usual.low).all()
     assert marginal_effects(results, rule="partially synthetic").rule == "partially synthetic"
-    with pytest.raises(PoolingError, match="not combined by the rule 'nested'"):
+    with pytest.raises(PoolingError, match="results are in none"):
         pooled_predictions(results, NEW, rule="nested")
 
 

@@ -180,6 +180,8 @@ def method_said(described: Description, names: Sequence[str]) -> str:
     lines += table(["setting", "default", "what it does"], rows) if rows else ["It has none."]
     lines += ["", "## Facts", ""]
     lines += table(["fact", "", "what yes means"], [[f.name, f.answer, f.meaning] for f in described.facts])
+    if described.coverage:
+        lines += ["", "## Pooled intervals", "", _linked(described.coverage, names, name)]
     lines += ["", "## Reference", "", described.reference]
     return "\n".join(lines) + "\n"
 

@@ -28,6 +28,8 @@ IntArray = npt.NDArray[np.int64]
 #: Fewest effective donors for regressions that trees read, folds that predict each other, most levels of a class that
 #: has any.
 FEWEST, FOLDS, LEVELS = 100, 3, 12
+#: Where leaves are sized by the number of donors: the share of them that a leaf should hold, and the least number.
+PART, SMALLEST = 50, 3
 #: Design effect of the Bayesian bootstrap; leaves that uneven weights leave at least, by number of donors.
 BOOTSTRAP, LEAVES = 2.0, 20
 
@@ -39,7 +41,8 @@ class Growth:
     `trees`, `leaf`, `features`, `share` and `cuts` are those of `trees.grow`, `ridge` that of `glm`. With `tuned`,
     leaves may be larger or smaller where donors held out say so (see `tuning`); with `predict`, trees also read what
     ridge regressions predict of the block's targets; with `adjust` (of no use without `tuned`), drawn amounts are
-    moved along lines that help (see `adjustment`).
+    moved along lines that help (see `adjustment`). With `sized`, a leaf holds at most a `PART`th of the donors, and no
+    fewer than `SMALLEST`: of few donors ten are no neighbours, and draws among them flatten slopes.
 
     Raises
     ------
@@ -57,6 +60,7 @@ class Growth:
     tuned: bool = False
     predict: bool = False
     ridge: float = 1.0
+    sized: bool = False
 
     @property
     def regresses(self) -> bool:
@@ -188,7 +192,8 @@ class Donors:
 
     def link(self, link: Link, growth: Growth, free: Sequence[int], rng: np.random.Generator) -> Link:
         """Fit regressions, choose the size of leaves and the lines that help, and grow the forest."""
-        growth = replace(growth, leaf=_evened(growth.leaf, self.weight))
+        leaf = min(growth.leaf, max(SMALLEST, len(self.weight) // PART)) if growth.sized else growth.leaf
+        growth = replace(growth, leaf=_evened(leaf, self.weight))
         design = self.linear.dense() if growth.regresses else np.zeros((len(self.part), 1))
         read = np.ascontiguousarray(self.features)
         if growth.predict and glm.effective(self.weight).sum() >= FEWEST:

@@ -26,7 +26,7 @@ LEAST = 50
 #: Seconds that the metrics take per 1,000 rows and target, beside `Method.cost`.
 SCORING = 0.05
 #: What a candidate must be: auto promises it of whatever it chooses.
-NEEDED = ("valid", "candidate", "joint", "proper", "uses_weights", "uses_predictors")
+NEEDED = ("valid", "candidate", "joint", "uses_weights", "uses_predictors")
 
 Row = dict[str, Any]
 
@@ -65,7 +65,7 @@ class Auto(Method):
     Parameters
     ----------
     candidates
-        Names of methods; None stands for all installed ones that draw jointly and properly, use weights and
+        Names of methods; None stands for all installed ones that draw jointly, use weights and
         predictors, can draw the targets' kinds and have the packages that they need.
     budget
         Seconds that the cross-validation may take on one core by the methods' declared `cost`, which the clock has
@@ -91,7 +91,10 @@ class Auto(Method):
         "what was chosen and why. With fewer donors, or where the method must be fixed in advance, name one."
     )
     joint = True
-    proper = True
+    proper = None
+    coverage = (
+        "It has what its choice has, `hotdeck` and `rank` included; the doubt about the choice is in no implicate."
+    )
     resampled = False  # it resamples itself, for those of its choice that need it
     uses_weights = True
     candidate = False

@@ -48,8 +48,11 @@ class Method(ABC):
     advice: ClassVar[str]
     #: Whether a row's targets are drawn jointly.
     joint: ClassVar[bool]
-    #: Whether implicates, each with its own donor resample or parameters, carry the donor's sampling error.
-    proper: ClassVar[bool]
+    #: Whether pooled intervals are right: implicates, each with its own donor resample or parameters, carry the donor's
+    #: sampling error, and a study (docs/coverage.md) found them to cover, with little bias. None: no study did.
+    proper: ClassVar[bool | None] = None
+    #: What speaks against it, or how far it goes: a sentence or two. Required where `proper` is False.
+    coverage: ClassVar[str] = ""
     #: Whether `fit` gets the donors' weights after a Bayesian bootstrap. False for a method that draws its
     #: parameters from a posterior: on resampled donors it would count the sampling error twice.
     resampled: ClassVar[bool] = True

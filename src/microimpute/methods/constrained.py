@@ -52,7 +52,7 @@ class Constrained(DonorMethod):
         "for. Not where receivers are imputed a few at a time: donors are shared out among those given at once."
     )
     joint = True
-    proper = True
+    proper = None
     uses_weights = True
     rowwise = False
     cost = 0.1

@@ -50,7 +50,12 @@ class HotDeck(DonorMethod):
         "amounts among the predictors matter: classes cut them coarsely."
     )
     joint = True
-    proper = True
+    proper = False
+    coverage = (
+        "Implicates carry the donors' sampling error, but it flattens what its classes do not hold apart: in the study "
+        "slopes on an amount came out 14 to 18% too small, and their intervals held the truth 0 to 80 times in 100. "
+        "Those of means, medians and shares held."
+    )
     uses_weights = True
     cost = 0.01
 

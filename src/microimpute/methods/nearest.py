@@ -63,7 +63,10 @@ class Nearest(DonorMethod):
         "say little: distances lose their meaning."
     )
     joint = True
-    proper = True
+    proper = None
+    coverage = (
+        "Studied under Rubin's rule only, whose intervals are wide here: there they covered 93 to 100 times in 100."
+    )
     uses_weights = True
     cost = 0.04
 

@@ -63,6 +63,10 @@ class PMM(DonorMethod):
     )
     joint = True
     proper = True
+    coverage = (
+        "Slopes are flattened a little (2 to 4%): with 1,000 donors their intervals held the truth 88 to 93 times "
+        "in 100."
+    )
     uses_weights = True
     cost = 0.03
 

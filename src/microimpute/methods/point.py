@@ -37,6 +37,7 @@ class _Point(Method):
     advice = "Never for a file: `impute` refuses it. It is in the benchmark to show what a good mean error hides."
     joint = False
     proper = False
+    coverage = "It makes no draws, so that nothing tells how far off it is."
     uses_weights = True
     valid = False
 

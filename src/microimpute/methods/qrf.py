@@ -19,6 +19,8 @@ from microimpute.methods.base import FloatArray, Method
 
 __all__ = ["QRF"]
 
+#: Donors that a leaf should hold, where they are many.
+LEAF = 10
 #: Rows whose quantiles are worked out at once: as many times trees times donors in a leaf are held in memory.
 ROWS = 500
 
@@ -39,6 +41,7 @@ class QRF(Method):
     leaf
         Least number of donors that a leaf should hold, more where weights differ much (by their design effect): of few
         donors, resampled, the heavy ones count too little, so that means come back wrong where weights go with targets.
+        Default: ten; of fewer than 500 donors a fiftieth, at least three, since ten are no neighbours then.
     features
         Share of the features tried at each split.
     share
@@ -67,20 +70,21 @@ class QRF(Method):
     )
     joint = True
     proper = True
+    coverage = "With 1,000 donors its intervals for slopes held the truth 89 to 95 times in 100."
     uses_weights = True
     cost = 0.05
 
     def __init__(
         self,
         trees: int = 20,
-        leaf: int = 10,
+        leaf: int | None = None,
         features: float = 0.5,
         share: float = 1.0,
         interpolation: bool = False,
         tail: bool = False,
         marginal: bool = False,
     ) -> None:
-        self._growth = Growth("qrf", trees, leaf, features, share)
+        self._growth = Growth("qrf", trees, LEAF if leaf is None else leaf, features, share, sized=leaf is None)
         for name, value in (("interpolation", interpolation), ("tail", tail), ("marginal", marginal)):
             if not isinstance(value, bool):
                 raise MethodError(f"qrf's {name} is {value!r}", "Give true or false.")

@@ -24,7 +24,8 @@ class Shuffle(DonorMethod):
     reference = "The null of every comparison; not for use."
     advice = "Never for a file: it is the null that every score is measured against."
     joint = True
-    proper = True
+    proper = False
+    coverage = "It ignores the predictors: whatever goes with them is lost."
     uses_weights = True
     uses_predictors = False
 

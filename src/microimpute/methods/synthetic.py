@@ -57,7 +57,7 @@ class SyntheticMatch(Method):
         "directly: the detour through a synthetic file costs accuracy."
     )
     joint = True
-    proper = True
+    proper = None
     uses_weights = True
     candidate = False
     cost = 0.1

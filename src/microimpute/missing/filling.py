@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -197,7 +197,8 @@ def _manifest(plan: Plan, chains: Sequence[Chain], seed: int) -> dict[str, Any]:
             "name": ", ".join(dict.fromkeys(x.name for x in methods.values())),
             "settings": one.settings if alike else {},  # each target's stand with it, below
             "joint": True,
-            "proper": all(x.proper for x in methods.values()),
+            "proper": _proper(methods.values()),
+            "coverage": " ".join(f"({n}) {t}" for n, t in {x.name: x.coverage for x in methods.values()}.items() if t),
         },
         "m": len(chains),
         "seed": seed,
@@ -213,6 +214,12 @@ def _manifest(plan: Plan, chains: Sequence[Chain], seed: int) -> dict[str, Any]:
         "unmixed": unmixed,
         "notes": [{"text": n.text, "count": n.count, "warning": n.warning} for n in notes],
     }
+
+
+def _proper(methods: Iterable[Method]) -> bool | None:
+    """Say whether all are proper: no if one is not, not shown (None) if one is not shown to be."""
+    said = [m.proper for m in methods]
+    return False if False in said else None if None in said else True
 
 
 def _pattern(plan: Plan, passes: int) -> Note:

@@ -42,7 +42,7 @@ class Neural:
 
     name: ClassVar[str]
     joint: ClassVar[bool] = True
-    proper: ClassVar[bool] = True
+    proper: ClassVar[bool | None] = None
     uses_weights: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("torch",)
     extra: ClassVar[str] = "deep"

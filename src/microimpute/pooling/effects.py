@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.errors import PoolingError, closest
+from microimpute.pooling.inputs import grouped
 from microimpute.pooling.models import Fit, as_pandas, is_class, read_fits
 from microimpute.pooling.pooled import pool
 from microimpute.pooling.table import Pooled
@@ -67,7 +68,8 @@ def marginal_effects(
     Parameters
     ----------
     results
-        Fitted results of statsmodels, one per implicate, as `pooled_predictions` takes.
+        Fitted results of statsmodels, one per implicate, as `pooled_predictions` takes; under "external donors" and
+        "nested" a list of M lists of N results.
     variables
         Names of the frame's variables (of the matrix's columns, for models without a formula); default: all.
     at
@@ -98,12 +100,12 @@ def marginal_effects(
     Derivatives are central differences, with a relative error of the order of 1e-8. Sources: Wooldridge (2010), sec.
     2.2.5 (average partial effects) and 12.5 (delta method); Stata's `mimrgns` (Klein) combines effects so, too.
     """
-    fits = read_fits(results, rule)
+    fits, draws = read_fits(results, rule)
     if isinstance(at, str) and at not in ("overall", "mean"):
         raise PoolingError(f"at is {at!r}", "Choose 'overall', 'mean', or give a frame.")
     chosen = _variables(fits, variables, discrete)
-    parts = [_effects(fit, i, chosen, _rows(fit, at, weight)) for i, fit in enumerate(fits, 1)]
-    return pool(parts, dfcom=dfcom, rule=rule, level=level)
+    parts = [_effects(fit, chosen, _rows(fit, at, weight)) for fit in fits]
+    return pool(grouped(parts, draws), dfcom=dfcom, rule=rule, level=level)
 
 
 def _variables(fits: Sequence[Fit], asked: Sequence[str] | None, discrete: bool) -> list[_Variable]:
@@ -179,7 +181,7 @@ def _mean(fit: Fit, rows: _Rows) -> _Rows:
     return _Rows(pd.DataFrame(row), np.atleast_1d(rows.offset @ rows.weight), np.ones(1))
 
 
-def _effects(fit: Fit, number: int, variables: Sequence[_Variable], rows: _Rows) -> SimpleNamespace:
+def _effects(fit: Fit, variables: Sequence[_Variable], rows: _Rows) -> SimpleNamespace:
     """Return an implicate's effects and their covariance, as `pool` reads results."""
     import pandas as pd
 
@@ -192,7 +194,7 @@ def _effects(fit: Fit, number: int, variables: Sequence[_Variable], rows: _Rows)
             slopes = [fit.link.slope(e)[:, None] * x for e, x in zip(eta, X, strict=True)]
             effect = float(rows.weight @ change)
             if not np.isfinite(effect):
-                raise PoolingError(f"the effect of {name!r} in implicate {number} is {effect}", "Look at its rows.")
+                raise PoolingError(f"the effect of {name!r} in {fit.where} is {effect}", "Look at its rows.")
             names.append(name)
             effects.append(effect)
             gradients.append((rows.weight / width) @ (slopes[0] - slopes[1]))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from microimpute.errors import PoolingError
 
-__all__ = ["Parts", "from_arrays", "from_results", "is_fitted", "is_results"]
+__all__ = ["Parts", "from_arrays", "from_results", "grouped", "in_nests", "is_fitted", "is_results"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -185,6 +185,38 @@ def _where(x: Parts, nest: int, draw: int) -> str:
     return f"implicate {nest + 1}" if x.q.shape[1] == 1 else f"nest {nest + 1}, draw {draw + 1}"
 
 
+def in_nests(results: Sequence[Any], nested: bool) -> list[list[Any]]:
+    """Return results by nest: as they are given, or each in one of its own where the rule knows no nests.
+
+    Raises
+    ------
+    PoolingError
+        If there are nests and the rule takes none, or none and it takes them; or if their sizes differ.
+    """
+    lists = [isinstance(r, Sequence) and not isinstance(r, str) for r in results]
+    if nested and not all(lists):
+        raise PoolingError(
+            "the rule is for draws in nests, and results are in none",
+            "Give a list for each model learnt, with the results of its draws: [[a1, a2], [b1, b2], …].",
+        )
+    if not nested and any(lists):
+        raise PoolingError(
+            "results come in nests, and the rule takes each implicate for learnt anew",
+            "Choose the rule 'external donors' or 'nested'.",
+        )
+    nests = [list(r) if nested else [r] for r in results]
+    if len({len(n) for n in nests}) != 1:
+        raise PoolingError("nests hold different numbers of draws", "Give every nest as many as the others.")
+    if not nests[0]:
+        raise PoolingError("nests are empty", "Give every nest a result for each draw.")
+    return nests
+
+
+def grouped(results: Sequence[Any], draws: int) -> list[Any]:
+    """Return results in nests of so many draws; as they are where there is 0 to a nest, which is none."""
+    return [list(results[i : i + draws]) for i in range(0, len(results), draws)] if draws else list(results)
+
+
 def from_results(results: Any, dfcom: Any, names: Sequence[str] | None, nested: bool, align: str) -> Parts:
     """Read estimates and covariances from fitted results (of statsmodels, linearmodels, pyfixest and the like).
 
@@ -202,9 +234,7 @@ def from_results(results: Any, dfcom: Any, names: Sequence[str] | None, nested: 
     align
         "common" keeps the parameters that all implicates have and reports the rest; "strict" wants them all equal.
     """
-    nests = [list(r) if nested else [r] for r in results]
-    if len({len(n) for n in nests}) != 1:
-        raise PoolingError("nests hold different numbers of draws", "Give every nest as many as the others.")
+    nests = in_nests(results, nested)
     flat = list(chain.from_iterable(nests))
     read = [_one(r, names) for r in flat]
     kept, absent = _common([r[0] for r in read], align)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.errors import PoolingError
+from microimpute.pooling.inputs import in_nests
 from microimpute.pooling.rules import find
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class Fit:
 
     Attributes
     ----------
+    where
+        "implicate 3", or "nest 2, draw 1".
     result
         As it was fitted.
     beta
@@ -75,6 +78,7 @@ class Fit:
         Weights that it was fitted with (of WLS, of a GLM), shape (n,); ones for other models.
     """
 
+    where: str
     result: Any
     beta: FloatArray
     covariance: FloatArray
@@ -162,43 +166,49 @@ def as_pandas(frame: Any, names: Sequence[str]) -> pd.DataFrame:
     return table
 
 
-def read_fits(results: Sequence[Any], rule: str) -> list[Fit]:
-    """Read a model per implicate.
+def read_fits(results: Sequence[Any], rule: str) -> tuple[list[Fit], int]:
+    """Read the models, nest by nest where there are nests, and how many there are to a nest (0: no nests).
 
     Raises
     ------
     PoolingError
-        If there is none, the rule is for nests of them, or one is no model whose mean follows from a linear predictor:
-        it says what is lacking.
+        If there is none, the rule is for nests and they are in none or the other way round, or one is no model whose
+        mean follows from a linear predictor: it says what is lacking.
     """
     if not isinstance(results, Sequence) or isinstance(results, str) or not len(results):
         raise PoolingError("results are no list of fitted models", "Give one result per implicate.")
-    if find(rule).nested():
-        raise PoolingError(f"predictions are not combined by the rule {rule!r}", "Choose a rule without nests.")
-    return [_read(result, i) for i, result in enumerate(results, 1)]
+    nested = find(rule).nested()
+    nests = in_nests(results, nested)
+    fits = [
+        _read(result, f"nest {i}, draw {j}" if nested else f"implicate {i}")
+        for i, nest in enumerate(nests, 1)
+        for j, result in enumerate(nest, 1)
+    ]
+    return fits, len(nests[0]) if nested else 0
 
 
-def _read(result: Any, number: int) -> Fit:
+def _read(result: Any, where: str) -> Fit:
     model: Any = getattr(result, "model", None)
     if not (hasattr(model, "predict") and isinstance(getattr(model, "exog", None), np.ndarray)):
         raise PoolingError(
-            f"the result of implicate {number} ({type(result).__name__}) has no model that predicts from a matrix",
+            f"the result of {where} ({type(result).__name__}) has no model that predicts from a matrix",
             "Give fitted results of statsmodels, such as smf.logit(…).fit().",
         )
     exog = np.asarray(model.exog, dtype=np.float64)
     params, k = np.asarray(result.params, dtype=np.float64), exog.shape[1]
     if params.ndim != 1 or len(params) < k:
         raise PoolingError(
-            f"the model of implicate {number} has parameters of shape {params.shape} for {k} predictors",
+            f"the model of {where} has parameters of shape {params.shape} for {k} predictors",
             "Models of several outcomes have no single mean; fit one for each.",
         )
     names = tuple(map(str, model.exog_names[:k]))
     frame, formula = _rows(model, exog, names)
     return Fit(
+        where=where,
         result=result,
         beta=params[:k],
         covariance=np.asarray(result.cov_params(), dtype=np.float64)[:k, :k],
-        link=_link(model, params, exog, number),
+        link=_link(model, params, exog, where),
         df=float(getattr(result, "df_resid", np.inf)),
         names=names,
         frame=frame,
@@ -208,7 +218,7 @@ def _read(result: Any, number: int) -> Fit:
     )
 
 
-def _link(model: Any, params: FloatArray, exog: FloatArray, number: int) -> Link:
+def _link(model: Any, params: FloatArray, exog: FloatArray, where: str) -> Link:
     """Find the link that gives what the model predicts."""
     known: list[Any] = [getattr(getattr(model, "family", None), "link", None), getattr(model, "link", None)]
     links = [Link(type(link).__name__, link.inverse, link.inverse_deriv) for link in known if hasattr(link, "inverse")]
@@ -220,7 +230,7 @@ def _link(model: Any, params: FloatArray, exog: FloatArray, number: int) -> Link
             if predicted.shape == eta.shape and np.allclose(link.inverse(eta), predicted, rtol=1e-9, atol=0):
                 return link
     raise PoolingError(
-        f"the mean of {type(model).__name__} (implicate {number}) follows by no known link from its predictors",
+        f"the mean of {type(model).__name__} ({where}) follows by no known link from its predictors",
         "Predictions and effects are for linear and generalised linear models.",
     )
 

@@ -52,6 +52,8 @@ def pool(
     rule
         "rubin", "scf", "nested", "external donors", "partially synthetic", "fully synthetic", "synthpop observed",
         "synthpop simple", "synthpop proper" or "synthpop incomplete".
+        Numbers and results do not say what data they are from, so that the rule is the caller's to know;
+        `Imputations.pool` and `SyntheticData.pool` know it, and refuse those for other data.
     names
         Of the k parameters, where Q has none of its own.
     level

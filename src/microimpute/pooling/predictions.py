@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from microimpute.errors import PoolingError
 from microimpute.pooling import render
+from microimpute.pooling.inputs import grouped
 from microimpute.pooling.models import Fit, as_pandas, read_fits
 from microimpute.pooling.pooled import pool
 from microimpute.pooling.table import Pooled
@@ -95,7 +96,7 @@ class Predictions:
         return self.to_html()
 
     def _caption(self) -> str:
-        return f"Predicted means, pooled over {self.pooled.m} implicates, rule {self.pooled.rule!r}"
+        return f"Predicted means, pooled over {self.pooled.over}, rule {self.pooled.rule!r}"
 
     def _cells(self) -> list[list[str]]:
         head = ["row", "estimate", "std. error", "df", f"{100 * self.pooled.level:g}% low", "high", "FMI"]
@@ -129,7 +130,7 @@ def pooled_predictions(
     ----------
     results
         Fitted results of statsmodels, one per implicate: OLS, WLS, GLM, Logit, Probit, Poisson, quantile regression …;
-        from a formula or from matrices.
+        from a formula or from matrices. Under "external donors" and "nested" a list of M lists of N results.
     at
         Rows to predict for: a frame with the model's variables, or an array with the columns of its matrix. Offset 0
         and exposure 1.
@@ -156,19 +157,19 @@ def pooled_predictions(
     transformation if need be. Stata's `mi predict` combines linear predictors, too; the R package marginaleffects
     combines responses, as scale="response" does.
     """
-    fits = read_fits(results, rule)
+    fits, draws = read_fits(results, rule)
     if scale not in ("link", "response"):
         raise PoolingError(f"scale is {scale!r}", "Choose 'link' or 'response'.")
     link = fits[0].link
-    for i, fit in enumerate(fits, 1):
+    for fit in fits:
         if fit.link.name != link.name:
-            raise PoolingError(f"implicate {i} has the link {fit.link.name}, the first {link.name}", "Fit them alike.")
+            raise PoolingError(f"{fit.where} has the link {fit.link.name}, the first {link.name}", "Fit them alike.")
     rows = as_pandas(at, fits[0].names)
     if not len(rows):
         raise PoolingError("there is no row to predict for", "Give at least one.")
     names = _row_names(rows)
     parts = [_predicted(fit, rows, names, fits, scale) for fit in fits]
-    found = pool(parts, dfcom=dfcom, rule=rule, level=level)
+    found = pool(grouped(parts, draws), dfcom=dfcom, rule=rule, level=level)
     if scale == "response":
         return Predictions(found.names, found.estimate, found.std_error, found.low, found.high, link.name, scale, found)
     low, high = np.sort(np.stack([link.inverse(found.low), link.inverse(found.high)]), axis=0)  # a link may fall

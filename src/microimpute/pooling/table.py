@@ -131,9 +131,14 @@ class Pooled:
     def _repr_html_(self) -> str:
         return self.to_html()
 
-    def _caption(self) -> str:
+    @property
+    def over(self) -> str:
+        """Over what was pooled: "10 implicates", "20 nests of 2 draws"."""
         nests = f"{self.m} nests of {self.draws} draws" if self.draws > 1 else f"{self.m} implicates"
-        return f"Pooled over {nests if self.m > 1 else '1 implicate'}, rule {self.rule!r}"
+        return nests if self.m > 1 else "1 implicate"
+
+    def _caption(self) -> str:
+        return f"Pooled over {self.over}, rule {self.rule!r}"
 
     def _cells(self) -> list[list[str]]:
         head = ["term", "estimate", "std. error", "df", f"{100 * self.level:g}% low", "high", "p", "FMI"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from microimpute.fusion import Fusion
 from microimpute.imputations import Imputations
+from microimpute.manifest import cautions
 from microimpute.margins import Margin
 from microimpute.methods.base import methods
 from microimpute.report.outcomes import few_levels
@@ -85,7 +86,7 @@ def story(imputations: Imputations, fusion: Fusion) -> list[str]:
         told.append("Each variable is drawn on its own: relations between variables are not kept.")
     if known is not None and not known.uses_predictors:
         told.append("This method does not look at the predictors: it is a yardstick, not one to use.")
-    told.append(_resampling(fusion, imputations, bool(made["proper"])))
+    told.append(" ".join([_resampling(fusion, imputations), *cautions(imputations.manifest)]))
     if derived:
         told.append(
             f"{count(derived)} {_plural(derived, 'total')} ({', '.join(fusion.derived)}) "
@@ -99,7 +100,7 @@ def story(imputations: Imputations, fusion: Fusion) -> list[str]:
     return told
 
 
-def _resampling(fusion: Fusion, imputations: Imputations, proper: bool) -> str:
+def _resampling(fusion: Fusion, imputations: Imputations) -> str:
     how, m, draws = str(imputations.manifest["resampling"]), imputations.m, imputations.draws
     own = len(fusion.implicates)
     turn = f", taking the donor's own {own} implicates in turn" if own > 1 else ""
@@ -112,8 +113,6 @@ def _resampling(fusion: Fusion, imputations: Imputations, proper: bool) -> str:
     text = f"{each} {from_[how]}{turn}"
     if m == 1:
         return f"{text}; with one implicate only, the uncertainty of the imputation can't be seen."
-    if not proper:
-        return f"{text}; with this method the spread between implicates still understates the uncertainty."
     return f"{text}, so that the spread between implicates carries the donor's sampling error."
 
 

@@ -12,7 +12,7 @@ import narwhals as nw
 from microimpute import analysis as analysis_module
 from microimpute import manifest as manifest_file
 from microimpute import storage
-from microimpute.errors import OutputError, PoolingError
+from microimpute.errors import OutputError
 from microimpute.pooling import RULES, Pooled
 from microimpute.survey import Survey, replace_survey
 from microimpute.variance import Replicates
@@ -59,7 +59,7 @@ class SyntheticData(ABC):
         """Rows of a data set over rows of the survey."""
 
     def frame(self, number: int = 1) -> Any:
-        """Return a data set, 1 … m.
+        """Return a data set, 1 … m: a plain frame, on which nothing says by which rule results from it are pooled.
 
         Raises
         ------
@@ -110,12 +110,8 @@ class SyntheticData(ABC):
             If the rule is for other data (Rubin's is for missing values), there is one data set and the rule needs
             several, or results can't be pooled.
         """
-        if rule is not None and rule not in FITTING[self.kind]:
-            others = ", ".join(repr(r) for r in FITTING[self.kind])
-            raise PoolingError(
-                f"the rule {rule!r} is not for {self.kind} data: its standard errors would be wrong",
-                f"Leave the rule out, which takes {self.rule!r}, or choose one of {others}.",
-            )
+        if rule is not None:
+            analysis_module.check_fitting(rule, FITTING[self.kind], self.kind, self.rule)
         if replicates is None and (own := self.survey(1)).replicates:
             replicates = own.replicated()
         results = analysis_module.each(self.frame, self.m, analysis, of, replicates, workers)

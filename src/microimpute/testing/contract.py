@@ -245,14 +245,13 @@ def unknown_settings(method: type[Method]) -> None:
 
 
 def facts_are_declared(method: type[Method]) -> None:
-    """Check that name, summary, reference and facts are there."""
+    """Check that name, summary, reference and facts are there, and why a method is not proper if it is not."""
     for fact in (
         "name",
         "summary",
         "reference",
         "advice",
         "joint",
-        "proper",
         "uses_weights",
         "kinds",
         "requires",
@@ -260,6 +259,8 @@ def facts_are_declared(method: type[Method]) -> None:
         "rowwise",
     ):
         assert getattr(method, fact, None) is not None, f"{fact} is not declared"
+    assert method.proper in (True, False, None), f"proper is {method.proper!r}"
+    assert method.proper is not False or method.coverage, "it is not proper, and `coverage` does not say why"
 
 
 def files_of_points_are_refused(method: type[Method]) -> None:
