@@ -126,7 +126,7 @@ def _two_files(
         if names:
             side["keys"] = _split(names)
     fusion: dict[str, Any] = {"targets": _split(targets), "rules": list(rule)}
-    fusion["kinds"] = dict(_pair(k) for k in kind)
+    fusion["kinds"] = dict(_pair(k, "kind", "COLUMN=KIND") for k in kind)
     if predictors:
         fusion["predictors"] = _split(predictors)
     title = f"{Path(donor).name} onto {Path(receiver).name}"
@@ -143,13 +143,13 @@ def _split(names: str) -> list[str]:
     return [n.strip() for n in names.split(",") if n.strip()]
 
 
-def _pair(text: str) -> tuple[str, str]:
-    from microimpute.errors import FusionError
+def _pair(text: str, option: str, form: str) -> tuple[str, str]:
+    from microimpute.errors import MicroImputeError
 
-    column, equals, kind = text.rpartition("=")
+    left, equals, right = text.rpartition("=")
     if not equals:
-        raise FusionError(f"--kind {text!r} is not understood", "Write COLUMN=KIND.")
-    return column, kind
+        raise MicroImputeError(f"--{option} {text!r} is not understood", f"Write {form}.")
+    return left, right
 
 
 def _run(recipe: Recipe | StagedRecipe, out: str, m: int | None, seed: int | None, workers: int | None) -> None:
@@ -176,8 +176,13 @@ def _run(recipe: Recipe | StagedRecipe, out: str, m: int | None, seed: int | Non
 @click.argument("folder")
 @click.option("--donor", multiple=True, help="Where the donor file is now, if it has moved; STAGE=FILE if several.")
 @click.option("--receiver", help="Where the receiver file is now, if it has moved.")
+@click.option(
+    "--input", "inputs", multiple=True, metavar="INPUT=FILE", help="Any input of the manifest, where it is now."
+)
 @click.option("--workers", type=click.IntRange(1), help="Threads.")
-def verify(folder: str, donor: tuple[str, ...], receiver: str | None, workers: int | None) -> None:
+def verify(
+    folder: str, donor: tuple[str, ...], receiver: str | None, inputs: tuple[str, ...], workers: int | None
+) -> None:
     """Run the manifest in FOLDER again and compare the hashes."""
     with _plain_errors():
         from microimpute import runner
@@ -186,6 +191,7 @@ def verify(folder: str, donor: tuple[str, ...], receiver: str | None, workers: i
         for text in donor:
             stage, equals, path = text.partition("=")
             moved |= {stage: path} if equals else {"donor": text}
+        moved |= dict(_pair(text, "input", "INPUT=FILE") for text in inputs)
         moved |= {"receiver": receiver} if receiver else {}
         with _progress() as progress:
             lines = runner.verify(folder, inputs=moved, workers=workers, progress=progress)

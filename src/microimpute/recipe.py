@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from microimpute.errors import RecipeError, closest
+from microimpute.surveys.base import connectors
 
 __all__ = [
     "FusionPart",
@@ -39,7 +40,7 @@ class SurveyPart:
     bundled
         Name of a bundled sample, instead of a path.
     options
-        What else the connector's `read` takes.
+        What else the connector's `read` takes; those that name files, absolute or as `path` is.
     """
 
     survey: str = "table"
@@ -229,13 +230,22 @@ def survey_part(content: Any, side: str, folder: Path) -> SurveyPart:
     path, bundled = rest.pop("path", None), rest.pop("bundled", None)
     if (path is None) == (bundled is None):
         raise RecipeError(f"[{side}] names {'no file' if path is None else 'two files'}", "Give path or bundled.")
+    reader = connectors().get(name)  # reading the survey refuses a name that is none
+    if reader is not None:
+        named = {option: value for option, value in rest.items() if reader.names_file(option, value)}
+        rest |= {option: _from_folder(value, folder, f"{option} in [{side}]") for option, value in named.items()}
     if path is None:
         return SurveyPart(name, None, typed(bundled, str, f"bundled in [{side}]"), rest)
+    return SurveyPart(name, _from_folder(path, folder, f"path in [{side}]"), None, rest)
+
+
+def _from_folder(path: Any, folder: Path, where: str) -> str:
+    """Return where a file is that a recipe in that folder names."""
     try:
-        file = Path(typed(path, str, f"path in [{side}]")).expanduser()
+        file = Path(typed(path, str, where)).expanduser()
     except RuntimeError:
-        raise RecipeError(f"path in [{side}] is {path!r}, but there is no such user", "Write the path out.") from None
-    return SurveyPart(name, os.path.normpath(folder.absolute() / file), None, rest)
+        raise RecipeError(f"{where} is {path!r}, but there is no such user", "Write the path out.") from None
+    return os.path.normpath(folder.absolute() / file)
 
 
 def without_none(value: Any) -> Any:

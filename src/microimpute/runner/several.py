@@ -14,8 +14,9 @@ from microimpute.fusion import Fusion
 from microimpute.implicates import Progress
 from microimpute.imputations import Imputations
 from microimpute.methods.base import method as method_named
+from microimpute.recipe import SurveyPart
 from microimpute.recipe_of_stages import StagedRecipe, StagePart
-from microimpute.runner.files import REPORT, fusion_parts, harmonised, path_of, read_survey
+from microimpute.runner.files import REPORT, fusion_parts, harmonised, input_facts, read_survey, refuse_missing
 from microimpute.stages import Bridge, Edit, Fused, Link, Stage, fuse
 from microimpute.stages.declared import declared_bridges
 from microimpute.survey import Survey
@@ -52,6 +53,7 @@ def run_several(
         storage.refuse_occupied(Path(out))
     tell = progress or (lambda step, share: None)
     tell("reading the surveys", 0.0)
+    refuse_missing(_sides(known))
     receiver = read_survey(known.receiver, "receiver")
     stages = [_stage(part, known, receiver) for part in known.stages]
     tell("checking", 0.1)
@@ -71,7 +73,7 @@ def run_several(
     drawn = fused.imputations
     full = {
         "recipe": known.to_dict(),
-        "inputs": {where: manifest.file_facts(path_of(part)) for where, part in _files(known).items()},
+        "inputs": input_facts(_sides(known)),
         "versions": manifest.versions(),
         **drawn.manifest,
     }
@@ -97,7 +99,7 @@ def _check_report(known: StagedRecipe, stages: Sequence[Stage]) -> None:
         raise RecipeError(f"by and of in [report] are both of stage {ends[0]!r}", "Name columns of two stages there.")
 
 
-def _files(known: StagedRecipe) -> dict[str, Any]:
+def _sides(known: StagedRecipe) -> dict[str, SurveyPart]:
     return {"receiver": known.receiver} | {stage.name: stage.donor for stage in known.stages}
 
 
