@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from microimpute.implicates import Progress
 from microimpute.imputations import Imputations
 from microimpute.methods.base import method as method_named
 from microimpute.recipe import Recipe, SurveyPart
+from microimpute.runner.calibrating import calibrated, check_calibrations
 from microimpute.runner.files import REPORT, fusion_parts, harmonised, input_facts, read_survey, refuse_missing
 from microimpute.survey import Survey
 
@@ -53,6 +54,7 @@ def run_one(
     donor, receiver = read_surveys(known)
     tell("checking", 0.1)
     fusion = make_fusion(known, donor, receiver)
+    asked = check_calibrations(known.calibrate, fusion.receiver, [fusion])
     if before:
         before(fusion)
     chosen = method_named(known.impute.method, known.impute.settings)
@@ -65,8 +67,8 @@ def run_one(
         workers=workers,
         progress=lambda step, share: tell(step, 0.15 + 0.5 * share),
     )
-    full = complete_manifest(known, drawn)
-    imputations = Imputations(drawn.receiver, drawn.columns, drawn.values, full)
+    imputations = calibrated(drawn, asked)
+    imputations = replace(imputations, manifest=complete_manifest(known, imputations))
     if out is not None:
         _write(known, imputations, fusion, Path(out), tell)
     tell("done", 1.0)

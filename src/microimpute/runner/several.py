@@ -16,10 +16,11 @@ from microimpute.imputations import Imputations
 from microimpute.methods.base import method as method_named
 from microimpute.recipe import SurveyPart
 from microimpute.recipe_of_stages import StagedRecipe, StagePart
+from microimpute.runner.calibrating import Asked, calibrated, check_calibrations
 from microimpute.runner.files import REPORT, fusion_parts, harmonised, input_facts, read_survey, refuse_missing
 from microimpute.stages import Bridge, Edit, Fused, Link, Stage, fuse
 from microimpute.stages.declared import declared_bridges
-from microimpute.survey import Survey
+from microimpute.survey import Survey, replace_survey
 
 __all__ = ["StagedResult", "run_several"]
 
@@ -58,6 +59,7 @@ def run_several(
     stages = [_stage(part, known, receiver) for part in known.stages]
     tell("checking", 0.1)
     _check_report(known, stages)
+    asked = check_calibrations(known.calibrate, receiver, _planned(stages, receiver) if known.calibrate else [])
     fused = fuse(
         receiver,
         stages,
@@ -70,6 +72,7 @@ def run_several(
         progress=lambda step, share: tell(step, 0.15 + 0.5 * share),
         before=before,
     )
+    fused = _calibrated(fused, asked)
     drawn = fused.imputations
     full = {
         "recipe": known.to_dict(),
@@ -83,6 +86,37 @@ def run_several(
         _write(known, done, Path(out), tell)
     tell("done", 1.0)
     return done
+
+
+def _planned(stages: Sequence[Stage], receiver: Survey) -> list[Fusion]:
+    """Return what each stage will give; what its bridges carry makes no difference to that."""
+    return [
+        Fusion(
+            stage.donor,
+            receiver if stage.receiver is None else stage.receiver,
+            targets=stage.targets,
+            predictors=stage.predictors,
+            rules=stage.rules,
+            kinds=stage.kinds,
+        )
+        for stage in stages
+    ]
+
+
+def _calibrated(fused: Fused, asked: Asked) -> Fused:
+    """Meet published totals, and let each stage's own account have the new weights and values."""
+    if not asked:
+        return fused
+    whole = calibrated(fused.imputations, asked)
+    stages = {}
+    for name, one in fused.stages.items():
+        receiver, column = one.receiver, whole.receiver.weight
+        if column is not None and column != receiver.weight:
+            receiver = replace_survey(receiver.with_columns({column: whole.receiver.weights()}), weight=column)
+        values = {c: whole.values[c] for c in one.columns}
+        told = {**one.manifest, "calibration": whole.manifest["calibration"]}
+        stages[name] = Imputations(receiver, one.columns, values, told)
+    return Fused(whole, stages, fused.fusions)
 
 
 def _check_report(known: StagedRecipe, stages: Sequence[Stage]) -> None:
