@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from microimpute.cli import main
-from microimpute.errors import OutputError, RecipeError
+from microimpute.errors import OutputError, RecipeError, SurveyError
 from microimpute.recipe import Recipe
 from microimpute.recipe_of_stages import read_recipe
 from microimpute.runner import run, verify
@@ -95,6 +95,13 @@ def test_names_of_shipped_descriptions_stay_names():
 
 def test_a_codebook_beside_the_extract_is_a_file_that_is_read():
     assert connector("ipums_cps").files(Path("a/cps_01.dat.gz"), {}) == {"ddi": Path("a/cps_01.xml")}
+
+
+def test_of_a_codebook_that_nobody_named_the_connector_speaks(place):
+    (place / "x.dat").write_text("1\n")
+    (place / "ipums.toml").write_text(RECIPE.replace('"donor.parquet"', '"x.dat"\nsurvey = "ipums_cps"').replace('description = "of_donor.toml"', ""))  # fmt: skip
+    with pytest.raises(SurveyError, match="codebook"):
+        run(place / "ipums.toml")
 
 
 def test_the_file_beside_the_recipe_is_read_whatever_the_current_directory(place):

@@ -56,7 +56,7 @@ def refuse_missing(parts: Mapping[str, SurveyPart]) -> None:
     """
     for side, part in parts.items():
         for option, file in _besides(part).items():
-            if not file.exists():
+            if option in part.options and not file.exists():  # of what a connector looks for itself it says more
                 remedy = "Paths in a recipe are taken from its own folder"
                 if Path(file.name).exists():
                     remedy += f", not from the current directory, where {file.name} is"
