@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microimpute import Imputations
+from microimpute import Imputations, Survey
 from microimpute.calibration import Aggregate, calibrate
 from microimpute.cli import main
 from microimpute.errors import CalibrationError, MicroImputeError
@@ -22,6 +22,10 @@ from microimpute.recipe import Recipe
 from microimpute.recipe_of_stages import StagedRecipe, read_recipe
 from microimpute.rules import TOLERANCE
 from microimpute.runner import run, verify
+from microimpute.runner.several import _calibrated
+from microimpute.stages import Edit, Stage, fuse
+from microimpute.stages.span import observed_columns
+from microimpute.survey import replace_survey
 
 ONE = """
 [donor]
@@ -181,6 +185,30 @@ def test_stages_reports_have_the_new_values_and_weights(place):
     own = done.fused.stages["spending"]
     np.testing.assert_allclose(totals(own, "spent"), 9e7, rtol=1e-9)
     np.testing.assert_array_equal(own.receiver.weights(), done.imputations.receiver.weights())
+
+
+def test_bounds_of_what_only_a_stages_view_has_are_looked_at_too(place):
+    """As crosswalks make it: a rule speaks of a predictor that the receiver's own file does not have."""
+    base = Survey(pd.read_csv(place / "receiver.csv").drop(columns="income"), weight="w", keys="id")
+    view = replace_survey(base, frame=base.with_columns({"means": np.full(len(base), 50.0)}).frame)
+    donor = Survey(pd.read_csv(place / "donor.csv"), weight="w")
+    spent = Survey(pd.read_csv(place / "spent.csv"), weight="w")
+    stages = [
+        Stage("wealth", donor, ["cash"], ["x"], method="hotdeck"),
+        Stage("spending", spent, ["spent"], ["x"], receiver=view, method="hotdeck"),
+    ]
+    edits = [Edit("spent <= cash + 3 means", "adjust")]
+    fused = fuse(base, stages, edits=edits, m=2)
+    asked = [({"spent": 9e7}, {"how": "values"})]
+    done = _calibrated(fused, asked, observed_columns(edits, stages, base)).imputations
+    assert done.receiver.columns == base.columns
+    broken = int((done.numbers("spent") > done.numbers("cash") + 150 + TOLERANCE).sum())
+    assert broken > 0
+    assert f"broken by {broken:,} rows" in done.manifest["calibration"][0]["notes"][0]
+    alone = calibrate(fused.imputations, {"spent": 9e7}, how="values")
+    assert alone.notes[-1] == (
+        "'spent <= cash + 3 means' was not looked at again after the adjustment: means is not in the receiver."
+    )
 
 
 def test_what_a_later_calibration_undoes_is_said(place):

@@ -249,12 +249,16 @@ def _derived(
 def broken_since(manifest: Mapping[str, Any], before: Side, after: Side) -> list[str]:
     """Say which bounds more rows break after an adjustment than before, over all implicates.
 
-    Identities hold, and so do rules of zeros and signs. Missing values count as 0.
+    Identities hold, and so do rules of zeros and signs. Missing values count as 0. Of a bound that speaks of columns
+    which are not here (a stage's own view of the receiver had them) that is said instead.
     """
     notes = []
     for text in (said["rule"] for said in (*manifest["rules"], *manifest.get("edits", ()))):
         rule = parse(text)
         if not isinstance(rule, AtMost):
+            continue
+        if gone := [c for c in rule.columns if c not in before.columns]:
+            notes.append(f"{text!r} was not looked at again after the adjustment: {gone[0]} is not in the receiver.")
             continue
         then, now = (
             sum(int(rule.broken({c: np.nan_to_num(s.numbers(c, i)) for c in rule.columns}).sum()) for i in range(s.m))

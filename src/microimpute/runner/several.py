@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from microimpute.runner.calibrating import Asked, calibrated, check_calibrations
 from microimpute.runner.files import REPORT, fusion_parts, harmonised, input_facts, read_survey, refuse_missing
 from microimpute.stages import Bridge, Edit, Fused, Link, Stage, fuse
 from microimpute.stages.declared import declared_bridges
+from microimpute.stages.span import observed_columns
 from microimpute.survey import Survey, replace_survey
 
 __all__ = ["StagedResult", "run_several"]
@@ -57,6 +58,7 @@ def run_several(
     refuse_missing(_sides(known))
     receiver = read_survey(known.receiver, "receiver")
     stages = [_stage(part, known, receiver) for part in known.stages]
+    edits = [Edit(edit.rule, edit.repair, edit.limit) for edit in known.edits]
     tell("checking", 0.1)
     _check_report(known, stages)
     asked = check_calibrations(known.calibrate, receiver, _planned(stages, receiver) if known.calibrate else [])
@@ -64,7 +66,7 @@ def run_several(
         receiver,
         stages,
         links=[Link(link.first, link.second, link.rho) for link in known.links],
-        edits=[Edit(edit.rule, edit.repair, edit.limit) for edit in known.edits],
+        edits=edits,
         m=known.impute.m,
         draws=known.impute.draws,
         seed=known.impute.seed,
@@ -72,7 +74,15 @@ def run_several(
         progress=lambda step, share: tell(step, 0.15 + 0.5 * share),
         before=before,
     )
-    fused = _calibrated(fused, asked)
+    done = _told(known, _calibrated(fused, asked, observed_columns(edits, stages, receiver)))
+    if out is not None:
+        _write(known, done, Path(out), tell)
+    tell("done", 1.0)
+    return done
+
+
+def _told(known: StagedRecipe, fused: Fused) -> StagedResult:
+    """Add recipe, inputs and versions to what `fuse` said of a run."""
     drawn = fused.imputations
     full = {
         "recipe": known.to_dict(),
@@ -81,11 +91,7 @@ def run_several(
         **drawn.manifest,
     }
     imputations = Imputations(drawn.receiver, drawn.columns, drawn.values, full)
-    done = StagedResult(imputations, Fused(imputations, fused.stages, fused.fusions))
-    if out is not None:
-        _write(known, done, Path(out), tell)
-    tell("done", 1.0)
-    return done
+    return StagedResult(imputations, Fused(imputations, fused.stages, fused.fusions))
 
 
 def _planned(stages: Sequence[Stage], receiver: Survey) -> list[Fusion]:
@@ -103,11 +109,19 @@ def _planned(stages: Sequence[Stage], receiver: Survey) -> list[Fusion]:
     ]
 
 
-def _calibrated(fused: Fused, asked: Asked) -> Fused:
-    """Meet published totals, and let each stage's own account have the new weights and values."""
+def _calibrated(fused: Fused, asked: Asked, observed: Mapping[str, Any]) -> Fused:
+    """Meet published totals, and let each stage's own account have the new weights and values.
+
+    `observed` is what rules across stages speak of: for as long as it takes, the receiver has it, so that they can be
+    looked at again.
+    """
     if not asked:
         return fused
-    whole = calibrated(fused.imputations, asked)
+    drawn = fused.imputations
+    views = {c: v for c, v in observed.items() if c not in drawn.receiver.columns}
+    whole = calibrated(replace(drawn, receiver=drawn.receiver.with_columns(views)) if views else drawn, asked)
+    if views:
+        whole = replace(whole, receiver=replace_survey(whole.receiver, frame=whole.receiver.frame.drop(*views)))
     stages = {}
     for name, one in fused.stages.items():
         receiver, column = one.receiver, whole.receiver.weight
