@@ -53,6 +53,7 @@ def run_several(
     """Run a recipe of several donors; see `microimpute.run`."""
     if out is not None:
         storage.refuse_occupied(Path(out))
+        _refuse_single(known)
     tell = progress or (lambda step, share: None)
     tell("reading the surveys", 0.0)
     refuse_missing(_sides(known))
@@ -79,6 +80,15 @@ def run_several(
         _write(known, done, Path(out), tell)
     tell("done", 1.0)
     return done
+
+
+def _refuse_single(known: StagedRecipe) -> None:
+    """Check before the long part what the report's intervals need."""
+    if known.impute.m < 2:
+        raise RecipeError(
+            f"a recipe of several donors is run with m = {known.impute.m}, and its report pools over implicates",
+            "Say m = 2 or more.",
+        )
 
 
 def _told(known: StagedRecipe, fused: Fused) -> StagedResult:
