@@ -110,6 +110,14 @@ def test_each_fusion_is_shown_before_it_is_drawn_from(folder):
     assert seen == [("house", "cash"), ("spent",)]
 
 
+def test_one_implicate_is_refused_before_anything_is_drawn(folder, tmp_path):
+    told = CliRunner().invoke(main, ["run", str(folder / "recipe.toml"), "--m", "1", "--out", str(tmp_path / "out")])
+    assert told.exit_code == 2
+    problem = "a recipe of several donors is run with m = 1, and its report pools over implicates"
+    assert told.output == f"Error: {problem}.\n       Say m = 2 or more.\n"
+    assert not (tmp_path / "out").exists()
+
+
 def test_it_can_be_done_again(done):
     assert all(line.same for line in verify(done))
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from microimpute.errors import RecipeError, closest
+from microimpute.recipe_of_totals import CalibratePart, calibrate_parts
+from microimpute.recipe_values import known_keys, typed, without_none
+from microimpute.surveys.base import connectors
 
 __all__ = [
     "FusionPart",
@@ -17,12 +20,9 @@ __all__ = [
     "Recipe",
     "ReportPart",
     "SurveyPart",
-    "known_keys",
     "part",
     "stock",
     "survey_part",
-    "typed",
-    "without_none",
 ]
 
 
@@ -39,7 +39,7 @@ class SurveyPart:
     bundled
         Name of a bundled sample, instead of a path.
     options
-        What else the connector's `read` takes.
+        What else the connector's `read` takes; those that name files, absolute or as `path` is.
     """
 
     survey: str = "table"
@@ -109,6 +109,7 @@ class Recipe:
     fusion: FusionPart = FusionPart()
     impute: ImputePart = ImputePart()
     report: ReportPart = ReportPart()
+    calibrate: tuple[CalibratePart, ...] = ()
 
     @classmethod
     def read(cls, path: str | Path) -> Recipe:
@@ -137,7 +138,7 @@ class Recipe:
         RecipeError
             If a key is unknown, missing, or of the wrong type.
         """
-        known_keys(content, ("title", "donor", "receiver", "fusion", "impute", "report"), "the recipe")
+        known_keys(content, ("title", "donor", "receiver", "fusion", "impute", "report", "calibrate"), "the recipe")
         for side in ("donor", "receiver"):
             if side not in content:
                 raise RecipeError(f"the recipe has no [{side}]", "Say which survey and file it is.")
@@ -148,6 +149,7 @@ class Recipe:
             fusion=part(FusionPart, content.get("fusion", {}), "fusion"),
             impute=part(ImputePart, content.get("impute", {}), "impute"),
             report=part(ReportPart, content.get("report", {}), "report"),
+            calibrate=calibrate_parts(content),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,22 +175,6 @@ def stock(name: str) -> Path:
             return folder / f"{name}.toml"
     found = {p.stem for folder in folders for p in folder.glob("*.toml")}
     raise RecipeError(f"there is no stock recipe {name!r}", closest(name, found))
-
-
-def known_keys(content: Any, names: tuple[str, ...], where: str) -> None:
-    """Refuse what is no table, or has a key that is not among the names."""
-    if not isinstance(content, Mapping):
-        raise RecipeError(f"{where} is {content!r}", "Make it a table of keys and values.")
-    for key in content:
-        if key not in names:
-            raise RecipeError(f"{where} has an unknown key {key!r}", closest(key, names))
-
-
-def typed(value: Any, kind: type, where: str) -> Any:
-    """Refuse a value of another type."""
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise RecipeError(f"{where} is {value!r}", f"Give a value of type {kind.__name__}.")
-    return value
 
 
 _TYPES: dict[str, type] = {
@@ -229,17 +215,19 @@ def survey_part(content: Any, side: str, folder: Path) -> SurveyPart:
     path, bundled = rest.pop("path", None), rest.pop("bundled", None)
     if (path is None) == (bundled is None):
         raise RecipeError(f"[{side}] names {'no file' if path is None else 'two files'}", "Give path or bundled.")
+    reader = connectors().get(name)  # reading the survey refuses a name that is none
+    if reader is not None:
+        named = {option: value for option, value in rest.items() if reader.names_file(option, value)}
+        rest |= {option: _from_folder(value, folder, f"{option} in [{side}]") for option, value in named.items()}
     if path is None:
         return SurveyPart(name, None, typed(bundled, str, f"bundled in [{side}]"), rest)
+    return SurveyPart(name, _from_folder(path, folder, f"path in [{side}]"), None, rest)
+
+
+def _from_folder(path: Any, folder: Path, where: str) -> str:
+    """Return where a file is that a recipe in that folder names."""
     try:
-        file = Path(typed(path, str, f"path in [{side}]")).expanduser()
+        file = Path(typed(path, str, where)).expanduser()
     except RuntimeError:
-        raise RecipeError(f"path in [{side}] is {path!r}, but there is no such user", "Write the path out.") from None
-    return SurveyPart(name, os.path.normpath(folder.absolute() / file), None, rest)
-
-
-def without_none(value: Any) -> Any:
-    """Leave out what is None, and make tuples lists."""
-    if isinstance(value, Mapping):
-        return {k: without_none(v) for k, v in value.items() if v is not None}
-    return [without_none(v) for v in value] if isinstance(value, tuple) else value
+        raise RecipeError(f"{where} is {path!r}, but there is no such user", "Write the path out.") from None
+    return os.path.normpath(folder.absolute() / file)

@@ -37,17 +37,9 @@ from pathlib import Path
 from typing import Any
 
 from microimpute.errors import RecipeError
-from microimpute.recipe import (
-    FusionPart,
-    ImputePart,
-    Recipe,
-    SurveyPart,
-    known_keys,
-    part,
-    survey_part,
-    typed,
-    without_none,
-)
+from microimpute.recipe import FusionPart, ImputePart, Recipe, SurveyPart, part, survey_part
+from microimpute.recipe_of_totals import CalibratePart, calibrate_parts
+from microimpute.recipe_values import known_keys, tables, typed, without_none
 
 __all__ = ["CrossPart", "EditPart", "LinkPart", "StagePart", "StagedRecipe", "moved", "read_recipe"]
 
@@ -121,6 +113,7 @@ class StagedRecipe:
     edits: tuple[EditPart, ...] = ()
     impute: ImputePart = field(default_factory=ImputePart)
     report: CrossPart = CrossPart()
+    calibrate: tuple[CalibratePart, ...] = ()
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], folder: Path) -> StagedRecipe:
@@ -131,21 +124,24 @@ class StagedRecipe:
         RecipeError
             If a key is unknown, missing, or of the wrong type.
         """
-        known_keys(content, ("title", "receiver", "stage", "link", "edit", "impute", "report"), "the recipe")
+        known_keys(
+            content, ("title", "receiver", "stage", "link", "edit", "impute", "report", "calibrate"), "the recipe"
+        )
         if "receiver" not in content:
             raise RecipeError("the recipe has no [receiver]", "Say which survey and file it is.")
         said = content.get("impute", {})
         known_keys(said, ("m", "seed", "draws"), "[impute] of a recipe with stages")
-        stages = tuple(_stage(s, i, folder) for i, s in enumerate(_list(content, "stage"), 1))
+        stages = tuple(_stage(s, i, folder) for i, s in enumerate(tables(content, "stage"), 1))
         _check_names([stage.name for stage in stages])
         return cls(
             receiver=survey_part(content["receiver"], "receiver", folder),
             stages=stages,
             title=typed(content.get("title", cls.title), str, "title"),
-            links=tuple(_plain(LinkPart, s, f"link {i}") for i, s in enumerate(_list(content, "link"), 1)),
-            edits=tuple(_plain(EditPart, s, f"edit {i}") for i, s in enumerate(_list(content, "edit"), 1)),
+            links=tuple(_plain(LinkPart, s, f"link {i}") for i, s in enumerate(tables(content, "link"), 1)),
+            edits=tuple(_plain(EditPart, s, f"edit {i}") for i, s in enumerate(tables(content, "edit"), 1)),
             impute=part(ImputePart, said, "impute"),
             report=_plain(CrossPart, content.get("report", {}), "report"),
+            calibrate=calibrate_parts(content),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -208,11 +204,6 @@ def moved(recipe: Recipe | StagedRecipe, donors: Sequence[str], receiver: str | 
             raise RecipeError(f"--donor {text!r} names no stage", f"Write STAGE=FILE, with {' or '.join(stages)}.")
         stages[name] = replace(stages[name], donor=at(stages[name].donor, path))
     return replace(recipe, stages=tuple(stages.values()))
-
-
-def _list(content: Mapping[str, Any], key: str) -> list[Any]:
-    found: list[Any] = typed(content.get(key, []), list, f"[[{key}]]")
-    return found
 
 
 def _check_names(names: Sequence[str]) -> None:

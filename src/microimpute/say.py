@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from textwrap import fill, indent
+from typing import Any
 
 import narwhals as nw
 import numpy as np
 
+from microimpute.calibration import before_and_after
 from microimpute.crosswalks.base import crosswalks
 from microimpute.described import Description, extra, is_installed
 from microimpute.errors import FusionError, MethodError
@@ -60,7 +63,7 @@ def result(done: Result) -> str:
         "",
         f"Imputed by {made['method']['name']}, {imputations.m} implicates, seed {made['seed']}:",
     ]
-    parts += [_imputed(done), ""]
+    parts += [_imputed(done), "", *_calibrations(made)]
     return "\n".join(parts)
 
 
@@ -72,6 +75,7 @@ def stages(done: StagedResult) -> str:
         parts += [f"  {'! ' if n.warning else '- '}{n.text}" for n in fusion.notes if n.warning or n.count]
         own = done.fused.stages[name]
         parts += ["", f"{own.m} implicates by {own.manifest['method']['name']}:", _imputed(Result(own, fusion)), ""]
+    parts += _calibrations(manifest)
     parts += ["What these data cannot tell:"]
     parts += [f"  ! {' and '.join(pair['stages'])}: {pair['assumed']}." for pair in manifest["pairs"]]
     for link in manifest["links"]:
@@ -85,7 +89,8 @@ def stages(done: StagedResult) -> str:
         if rule["broken_draws"]:
             parts.append(f"  ! {rule['rule']}: broken in {rule['broken_draws']:,} draws of its own stage.")
     told = [note for one in done.fused.stages.values() for note in one.manifest["notes"]]
-    parts += [f"  ! {note['text']}" for note in manifest["notes"] if note not in told]
+    own_notes = [note for note in manifest["notes"] if note not in told]
+    parts += [f"  {'!' if note['warning'] else '-'} {note['text']}" for note in own_notes]
     return "\n".join([*parts, ""])
 
 
@@ -100,10 +105,23 @@ def _surveys_read(fusion: Fusion) -> str:
     return "\n".join(lines)
 
 
+def _calibrations(manifest: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for said in manifest.get("calibration", ()):
+        weights = said["how"] == "weights"
+        ends = [said["least_factor"], said["largest_factor"]] if weights else [*said["factors"].values()]
+        low, high = np.min(ends), np.max(ends)
+        head = (
+            f"Published totals, met by {said['how']} with factors from {low:.3g} to {high:.3g} (means over implicates):"
+        )
+        lines += [head, before_and_after(said), ""]
+    return lines
+
+
 def _imputed(done: Result) -> str:
     fusion, imputations = done.fusion, done.imputations
     donors, donor_weight = fusion.donor_columns(), fusion.donor.weights()
-    weight = fusion.receiver.weights()
+    weight = imputations.receiver.weights()
     rows = []
     for name in imputations.columns:
         variable = fusion.variables.get(name)

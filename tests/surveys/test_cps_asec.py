@@ -20,6 +20,7 @@ from microimpute.survey import Survey
 from microimpute.surveys import cps_asec
 from microimpute.surveys.cps_asec import CPSASEC
 
+KEYS = {"household": "H_SEQ", "family": "FH_SEQ", "person": "PH_SEQ"}
 Made = Mapping[str, pd.DataFrame]
 
 
@@ -340,6 +341,22 @@ def test_layout_by_hand(tmp_path: Path) -> None:
     old["household"]["H_YEAR"] = 2013
     survey = read(write_fixed(old, tmp_path, 2014), layout=bundled("cps_asec_2014_layout.csv"))
     assert survey.dollars == 2012
+
+
+def test_a_layout_for_a_release_that_has_none(path: Path) -> None:
+    with pytest.raises(SurveyError, match=r"is the CSV release, which has no layout\. Leave layout out"):
+        read(path, layout=path)
+
+
+def test_fixed_width_cut_off_between_lines_within_the_last_household(tmp_path: Path) -> None:
+    made = tables(copies=100, year=2014)
+    lines = write_fixed(made, tmp_path, 2014).read_bytes().splitlines()
+    size = {r["H_SEQ"]: r["H_NUMPER"] for r in made["household"].to_dict("records") if r["H_HHTYPE"] == 1}
+    last = max(h for h, persons in size.items() if persons > 1)
+    end = sum(len(made[r]) for r in made) - sum((made[r][k] > last).sum() for r, k in KEYS.items())
+    (tmp_path / "asec2014_pubuse.dat").write_bytes(b"\n".join(lines[: end - 1]) + b"\n")
+    with pytest.raises(SurveyError, match=rf"the last household has {size[last] - 1} of its {size[last]} persons"):
+        read(tmp_path / "asec2014_pubuse.dat")
 
 
 def test_layout_that_does_not_fit(made: Made, tmp_path: Path) -> None:

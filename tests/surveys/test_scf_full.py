@@ -109,6 +109,11 @@ def test_every_form_gives_the_same(frame: pd.DataFrame, path: Path, tmp_path: Pa
             np.testing.assert_allclose(other.numbers(column), one.numbers(column), atol=0.005, err_msg=column)
 
 
+def test_a_layout_for_a_stata_file(path: Path) -> None:
+    with pytest.raises(SurveyError, match=r"is a Stata file, which has no layout\. Leave layout out"):
+        read(path, layout="map.csv")
+
+
 def test_further_columns(frame: pd.DataFrame, tmp_path: Path) -> None:
     path = write_fixed(frame.assign(J413=1.0, X3014=3.0), tmp_path)
     survey = read(path, columns=["x3014", "J413"])

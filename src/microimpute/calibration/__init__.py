@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.calibration.adjusting import adjust
+from microimpute.calibration.adjusting import adjust, broken_since
 from microimpute.calibration.aggregates import Aggregate, Line, Side, read_all
-from microimpute.calibration.distances import distance as distance_named
+from microimpute.calibration.planning import Plan, read_how
 from microimpute.calibration.reweighting import reweight
 from microimpute.errors import CalibrationError
 from microimpute.manifest import describe_survey
@@ -24,7 +24,7 @@ from microimpute.survey import Survey, replace_survey
 if TYPE_CHECKING:
     from microimpute.imputations import Imputations
 
-__all__ = ["Aggregate", "Calibration", "Compared", "calibrate"]
+__all__ = ["Aggregate", "Calibration", "Compared", "Plan", "before_and_after", "calibrate", "missed"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -88,12 +88,18 @@ class Calibration:
         return {**self.facts, "totals": rows, "notes": list(self.notes)}
 
     def __str__(self) -> str:
-        width = max(len(row.name) for row in self.table)
-        lines = [f"{'':{width}}  {'published':>20}  {'before':>20}  {'after':>20}"]
-        for row in self.table:
-            figures = (row.target, float(np.mean(row.before)), float(np.mean(row.after)))
-            lines.append(f"{row.name:{width}}" + "".join(f"  {figure:>20,.0f}" for figure in figures))
-        return "\n".join([*lines, *self.notes])
+        return before_and_after(self.to_dict())
+
+
+def before_and_after(said: Mapping[str, Any]) -> str:
+    """Lay out in lines what `Calibration.to_dict` says, and a manifest keeps: every total, and the notes."""
+    rows = said["totals"]
+    width = max(len(row["total"]) for row in rows)
+    lines = [f"{'':{width}}  {'published':>20}  {'before':>20}  {'after':>20}"]
+    for row in rows:
+        figures = (row["target"], float(np.mean(row["before"])), float(np.mean(row["after"])))
+        lines.append(f"{row['total']:{width}}" + "".join(f"  {figure:>20,.0f}" for figure in figures))
+    return "\n".join([*lines, *said["notes"]])
 
 
 def calibrate(
@@ -140,34 +146,31 @@ def calibrate(
     Deville & Särndal (1992), JASA 87, 376–382; Deville, Särndal & Sautory (1993), JASA 88, 1013–1020. Published
     totals are taken for exact: their own sampling error is not carried into variances.
     """
-    if how not in ("weights", "values"):
-        raise CalibrationError(f"how is {how!r}", "Choose 'weights' or 'values'.")
+    chosen = read_how(how, distance, bounds, name)
     lines, side = read_all(targets), Side(data)
-    chosen = distance_named(distance, bounds)
     said = {"how": how, "distance": distance, "bounds": list(bounds) if bounds else None}
-    notes = _notes(side, lines)
+    notes, broken = _notes(side, lines), list[str]()
     if how == "weights":
         made = reweight(side, lines, chosen, name)
         result = made.survey if isinstance(data, Survey) else replace(data, receiver=made.survey)
         facts, notes = said | made.facts, notes + made.notes
     else:
-        result, changed = _with_values(data, side, lines, chosen, name)
-        facts = said | {"factors": {c: [low, high] for c, (low, high) in changed.items()}}
+        result, changed, broken = _with_values(data, side, lines, chosen)
+        facts, notes = said | {"factors": {c: [low, high] for c, (low, high) in changed.items()}}, notes + broken
     table = _compare(lines, side, Side(result))
     done = Calibration(result, table, facts, tuple(notes))
-    return replace(done, result=_logged(result, done))
+    return replace(done, result=_logged(result, done, broken))
 
 
-def _with_values(data: Any, side: Side, lines: Any, chosen: Any, name: str | None) -> tuple[Any, Any]:
+def _with_values(data: Any, side: Side, lines: Any, chosen: Any) -> tuple[Any, Any, list[str]]:
     if isinstance(data, Survey):
         raise CalibrationError("a survey holds observed values only, which are never changed", "Use how='weights'.")
-    if name is not None:
-        raise CalibrationError("a name was given for a weight, but values are adjusted", "Leave name out.")
     identities = derivation_order(parse_all(x["rule"] for x in data.manifest["rules"]))
     kinds = {t["name"]: t["kind"] for t in data.manifest["targets"]}
     made = adjust(side, lines, chosen, identities, kinds)
     values = {c: tuple(made.values.get(c, s)) for c, s in data.values.items()}
-    return replace(data, values=values), made.factors
+    result = replace(data, values=values)
+    return result, made.factors, broken_since(data.manifest, side, Side(result))
 
 
 def _compare(lines: Sequence[Sequence[Line]], before: Side, after: Side) -> tuple[Compared, ...]:
@@ -178,6 +181,17 @@ def _compare(lines: Sequence[Sequence[Line]], before: Side, after: Side) -> tupl
             then, now = (tuple(float(v) for v in f[:, number]) for f in figures)
             table.append(Compared(str(line), line.target, then, now, line.aggregate.source))
     return tuple(table)
+
+
+def missed(data: Survey | Imputations, targets: Mapping[str, float] | Iterable[Aggregate]) -> list[str]:
+    """Say which totals are not met to six digits: those, say, that a later calibration moved again."""
+    lines, side = read_all(targets), Side(data)
+    told = "{} is {:,.0f} in the end, not {:,.0f}: a later calibration moved it again."
+    return [
+        told.format(row.name, np.mean(row.after), row.target)
+        for row in _compare(lines, side, side)
+        if not np.allclose(row.after, row.target, rtol=1e-6, atol=1e-9)
+    ]
 
 
 def _totals(side: Side, of: Sequence[Line], implicate: int) -> FloatArray:
@@ -204,7 +218,7 @@ def _notes(side: Side, lines: Sequence[Sequence[Line]]) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _logged(result: Any, done: Calibration) -> Any:
+def _logged(result: Any, done: Calibration, warnings: Sequence[str]) -> Any:
     """Write down what was done: in the manifest of imputations, in the notes of a survey."""
     count = len(done.table)
     totals = f"{count} published total{'s' if count > 1 else ''}"
@@ -219,5 +233,7 @@ def _logged(result: Any, done: Calibration) -> Any:
     manifest = dict(result.manifest)
     manifest["receiver"] = describe_survey(result.receiver)
     manifest["calibration"] = [*manifest.get("calibration", ()), done.to_dict()]
-    manifest["notes"] = [*manifest["notes"], {"text": f"{text}.", "count": 0, "warning": False}]
+    told = [{"text": f"{text}.", "count": 0, "warning": False}]
+    told += [{"text": warning, "count": 0, "warning": True} for warning in warnings]
+    manifest["notes"] = [*manifest["notes"], *told]
     return replace(result, manifest=manifest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -14,9 +15,9 @@ from microimpute.calibration.distances import Distance
 from microimpute.calibration.solving import calibrated_weights
 from microimpute.errors import CalibrationError, closest
 from microimpute.frames import Series, make_series
-from microimpute.rules import Identity
+from microimpute.rules import AtMost, Identity, parse
 
-__all__ = ["Adjusted", "adjust", "leaves"]
+__all__ = ["Adjusted", "adjust", "broken_since", "check_adjustable", "leaves"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -76,9 +77,8 @@ def adjust(
     CalibrationError
         If a total speaks of what was not imputed, of classes or counts, or can't be met.
     """
-    signs = [_checked(side, of, identities, kinds) for of in lines]
+    signs = check_adjustable(side, lines, identities, kinds)
     parts = list(dict.fromkeys(leaf for of in signs for leaf in of))
-    _refuse_moving_groups(lines, parts, identities)
     out = Adjusted()
     for i in range(side.m):
         columns = {leaf: side.numbers(leaf, i) for leaf in parts}
@@ -95,6 +95,21 @@ def adjust(
                 out.values.setdefault(name, []).append(_series(side, name, values))
     out.factors = {leaf: ends for leaf, ends in out.factors.items() if ends[1] > 0}
     return out
+
+
+def check_adjustable(
+    side: Side, lines: Sequence[Sequence[Line]], identities: Sequence[Identity], kinds: Mapping[str, str]
+) -> list[dict[str, int]]:
+    """Return the parts of each total, with their signs.
+
+    Raises
+    ------
+    CalibrationError
+        If a total speaks of what was not imputed, of classes or counts, or by groups that would be moved.
+    """
+    signs = [_checked(side, of, identities, kinds) for of in lines]
+    _refuse_moving_groups(lines, list(dict.fromkeys(leaf for of in signs for leaf in of)), identities)
+    return signs
 
 
 def _checked(
@@ -229,6 +244,31 @@ def _derived(
             total = np.where(np.isnan(own), total, own)
         made[identity.total] = known[identity.total] = total
     return made
+
+
+def broken_since(manifest: Mapping[str, Any], before: Side, after: Side) -> list[str]:
+    """Say which bounds more rows break after an adjustment than before, over all implicates.
+
+    Identities hold, and so do rules of zeros and signs. Missing values count as 0. Of a bound that speaks of columns
+    which are not here (a stage's own view of the receiver had them) that is said instead.
+    """
+    notes = []
+    for text in (said["rule"] for said in (*manifest["rules"], *manifest.get("edits", ()))):
+        rule = parse(text)
+        if not isinstance(rule, AtMost):
+            continue
+        if gone := [c for c in rule.columns if c not in before.columns]:
+            notes.append(f"{text!r} was not looked at again after the adjustment: {gone[0]} is not in the receiver.")
+            continue
+        then, now = (
+            sum(int(rule.broken({c: np.nan_to_num(s.numbers(c, i)) for c in rule.columns}).sum()) for i in range(s.m))
+            for s in (before, after)
+        )
+        if now > then:
+            notes.append(
+                f"{text!r} is broken by {now:,} rows over all implicates after the adjustment, by {then:,} before."
+            )
+    return notes
 
 
 def _series(side: Side, name: str, values: FloatArray) -> Series:

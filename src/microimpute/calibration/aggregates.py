@@ -17,7 +17,7 @@ from microimpute.survey import Survey
 if TYPE_CHECKING:
     from microimpute.imputations import Imputations
 
-__all__ = ["Aggregate", "Line", "Side", "read_all"]
+__all__ = ["Aggregate", "Line", "Side", "no_total", "read_all"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -86,6 +86,13 @@ class Side:
         self.m: int = data.m if imputed else 1  # type: ignore[union-attr]
         self._weights()
 
+    @classmethod
+    def planned(cls, receiver: Survey, columns: Iterable[str]) -> Side:
+        """Return a receiver beside columns that it is going to be given, of which nothing but the names is known."""
+        side = cls(receiver)
+        side.values, side.m = dict.fromkeys(columns, ()), 0
+        return side
+
     def _weights(self) -> None:
         weight = self.survey.weights()
         name = f"weight column {self.survey.weight!r}"
@@ -124,10 +131,7 @@ class Side:
         """
         series = self.series(column, implicate, "target")
         if not (series.dtype.is_numeric() or series.dtype == nw.Boolean):
-            raise CalibrationError(
-                f"target column {column!r} holds {series.dtype}, which has no total",
-                f"For numbers of units in its groups write Aggregate(None, {{group: number}}, by={column!r}).",
-            )
+            raise no_total(column, str(series.dtype))
         return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
 
     def codes(self, lines: Sequence[Line], implicate: int) -> IntArray:
@@ -151,6 +155,14 @@ class Side:
                 raise CalibrationError(f"{line}: no row is in that group", there)
             out[inside] = number
         return out
+
+
+def no_total(column: str, holds: str) -> CalibrationError:
+    """Return the error that a column is not one of amounts."""
+    return CalibrationError(
+        f"target column {column!r} holds {holds}, which has no total",
+        f"For numbers of units in its groups leave the column out of `of`, and say by = {column!r} and a number each.",
+    )
 
 
 def _levels(series: Series) -> npt.NDArray[Any]:

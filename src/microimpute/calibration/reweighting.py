@@ -14,7 +14,7 @@ from microimpute.calibration.solving import calibrated_weights
 from microimpute.errors import CalibrationError
 from microimpute.survey import Survey, replace_survey
 
-__all__ = ["Reweighted", "reweight"]
+__all__ = ["Reweighted", "new_weight", "reweight"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -49,8 +49,7 @@ def reweight(side: Side, lines: Sequence[Sequence[Line]], distance: Distance, na
     CalibrationError
         If totals can't be met, weights come out negative, or the new column's name is taken.
     """
-    survey = side.survey
-    column = name or f"{survey.weight or 'weight'}_calibrated"
+    survey, column = side.survey, new_weight(side, name)
     design, totals, names = _design(side, lines)
     weight = survey.weights()
     found = _solved(design, weight, totals, distance, names)
@@ -66,12 +65,24 @@ def reweight(side: Side, lines: Sequence[Sequence[Line]], distance: Distance, na
                 f"under replicate weight {replicate!r}: {error.problem}",
                 f"{error.remedy} Or leave the replicates out: Survey(..., replicates=[]).",
             ) from None
-    taken = sorted(set(new) & set(side.columns))
-    if taken:
-        raise CalibrationError(f"column {taken[0]!r} is there already", "Choose another name for the weight: name=...")
     made = survey.with_columns(new)
     made = replace_survey(made, weight=column, replicates=[f"{r}_calibrated" for r in survey.replicates])
     return Reweighted(made, _facts(weight, found, column), _notes(side, lines, weight, found, survey))
+
+
+def new_weight(side: Side, name: str | None) -> str:
+    """Return the name of the calibrated weight.
+
+    Raises
+    ------
+    CalibrationError
+        If it, or that of a calibrated replicate weight, is taken.
+    """
+    column = name or f"{side.survey.weight or 'weight'}_calibrated"
+    for made in (column, *(f"{r}_calibrated" for r in side.survey.replicates)):
+        if made in side.columns:
+            raise CalibrationError(f"column {made!r} is there already", "Choose another name for the weight: name=...")
+    return column
 
 
 def _design(side: Side, lines: Sequence[Sequence[Line]]) -> tuple[FloatArray, FloatArray, list[str]]:
@@ -121,8 +132,8 @@ def _notes(
         notes.append(f"Each of the {len(survey.replicates)} replicate weights was calibrated to the same totals.")
     if not any(line.aggregate.of is None for of in lines for line in of):
         notes.append(
-            f"The number of units was left free: weights sum to {after.sum():,.0f} after {before.sum():,.0f}; add "
-            "Aggregate(None, number) to hold it."
+            f"The number of units was left free: weights sum to {after.sum():,.0f} after {before.sum():,.0f}; to hold "
+            "it, add a target of that total without a column (of=None)."
         )
     zero = int((before == 0).sum())
     if zero:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from microimpute.commands.running import carry_out, run_options
-from microimpute.commands.shared import plain_errors, split
+from microimpute.commands.shared import pair, plain_errors, split
 
 __all__ = ["impute_command"]
 
@@ -61,7 +61,7 @@ def _two_files(
         if names:
             side["keys"] = split(names)
     fusion: dict[str, Any] = {"targets": split(targets), "rules": list(rule)}
-    fusion["kinds"] = dict(_pair(k) for k in kind)
+    fusion["kinds"] = dict(pair(k, "kind", "COLUMN=KIND") for k in kind)
     if predictors:
         fusion["predictors"] = split(predictors)
     title = f"{Path(donor).name} onto {Path(receiver).name}"
@@ -72,12 +72,3 @@ def _has_column(path: str, column: str) -> bool:
     from microimpute.frames import as_frame
 
     return column in as_frame(path).columns
-
-
-def _pair(text: str) -> tuple[str, str]:
-    from microimpute.errors import FusionError
-
-    column, equals, kind = text.rpartition("=")
-    if not equals:
-        raise FusionError(f"--kind {text!r} is not understood", "Write COLUMN=KIND.")
-    return column, kind

@@ -11,7 +11,7 @@ import click
 
 from microimpute.errors import MicroImputeError
 
-__all__ = ["BAD_INPUT", "DIFFERENT", "plain_errors", "progress", "split"]
+__all__ = ["BAD_INPUT", "DIFFERENT", "pair", "plain_errors", "progress", "split"]
 
 #: Exit code when what the user gave can't be used.
 BAD_INPUT = 2
@@ -51,3 +51,17 @@ def progress() -> Iterator[Callable[[str, float], None]]:
 def split(names: str) -> list[str]:
     """Take names apart that stand in one option, separated by commas."""
     return [n.strip() for n in names.split(",") if n.strip()]
+
+
+def pair(text: str, option: str, form: str) -> tuple[str, str]:
+    """Take apart what an option gives as NAME=VALUE.
+
+    Raises
+    ------
+    MicroImputeError
+        If there is no equals sign; says how the option is written.
+    """
+    left, equals, right = text.rpartition("=")
+    if not equals:
+        raise MicroImputeError(f"--{option} {text!r} is not understood", f"Write {form}.")
+    return left, right

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from microimpute.commands.shared import DIFFERENT, plain_errors, progress
+from microimpute.commands.shared import DIFFERENT, pair, plain_errors, progress
 
 __all__ = ["verify_command"]
 
@@ -15,8 +15,13 @@ __all__ = ["verify_command"]
 @click.argument("folder")
 @click.option("--donor", multiple=True, help="Where the donor file is now, if it has moved; STAGE=FILE if several.")
 @click.option("--receiver", help="Where the receiver file is now, if it has moved.")
+@click.option(
+    "--input", "inputs", multiple=True, metavar="INPUT=FILE", help="Any input of the manifest, where it is now."
+)
 @click.option("--workers", type=click.IntRange(1), help="Threads.")
-def verify_command(folder: str, donor: tuple[str, ...], receiver: str | None, workers: int | None) -> None:
+def verify_command(
+    folder: str, donor: tuple[str, ...], receiver: str | None, inputs: tuple[str, ...], workers: int | None
+) -> None:
     """Run the manifest in FOLDER again and compare the hashes."""
     with plain_errors():
         from microimpute import runner
@@ -25,6 +30,7 @@ def verify_command(folder: str, donor: tuple[str, ...], receiver: str | None, wo
         for text in donor:
             stage, equals, path = text.partition("=")
             moved |= {stage: path} if equals else {"donor": text}
+        moved |= dict(pair(text, "input", "INPUT=FILE") for text in inputs)
         moved |= {"receiver": receiver} if receiver else {}
         with progress() as tell:
             lines = runner.verify(folder, inputs=moved, workers=workers, progress=tell)

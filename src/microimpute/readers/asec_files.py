@@ -96,6 +96,8 @@ def read_asec(path: Path, layout: Path | None = None) -> AsecTables:
     path = Path(path)
     inside = [Path(n).name.lower() for n in names(path)]
     if any(re.fullmatch(r"(hh|ff|pp)pub\d\d\.csv(\.gz)?", n) for n in inside):
+        if layout is not None:
+            raise SurveyError(f"{path.name} is the CSV release, which has no layout", "Leave layout out.")
         tables = _read_csv_release(path)
     elif path.name.lower().endswith(".csv") or any(n.endswith(".csv") for n in inside):
         raise SurveyError(f"{path.name} does not hold hhpub<yy>.csv, ffpub<yy>.csv and pppub<yy>.csv", _PUBLISHED)
@@ -265,6 +267,11 @@ def _count_persons(tables: AsecTables) -> None:
         raise SurveyError(
             f"{tables.name}: {short:,} of {len(number):,} households don't have H_NUMPER persons in the person file",
             "The files may be of different years, or the person file cut off; get all three again.",
+        )
+    if found[-1] < tables.household["H_NUMPER"][-1]:  # one among thousands, but where a file is cut off
+        raise SurveyError(
+            f"{tables.name}: the last household has {found[-1]} of its {tables.household['H_NUMPER'][-1]:.0f} persons",
+            "Get the file again; it may be cut off.",
         )
     if short:
         tables.notes.append(f"{short:,} households have another number of persons than H_NUMPER says")

@@ -17,7 +17,7 @@ from microimpute.frames import Frame, Series, aligned, make_series
 from microimpute.kinds import Kind
 from microimpute.survey import Survey
 
-__all__ = ["Column", "Description", "described", "find"]
+__all__ = ["Column", "Description", "described", "find", "is_shipped"]
 
 _TEXT = ("source", "unit", "weight", "implicate", "replicate_rule")
 _LISTS = ("keys", "household", "replicates")
@@ -93,11 +93,23 @@ class Description:
         return cls(design, missing, {name: _column(name, said, path.name) for name, said in columns.items()})
 
 
-def find(name: str, beside: Path) -> Path:
-    """Return the path of a description: a file, a file beside the data, or one that comes with the package."""
+def find(name: str | Path, beside: Path) -> Path:
+    """Return the path of a description: a file, a file beside the data, or one that comes with the package.
+
+    A full path that is not there is looked for beside the data under its last name.
+    """
     given = Path(name).expanduser()
-    package = Path(str(resources.files("microimpute.data"))) / f"{name}.toml"
-    return next((p for p in (given, beside.parent / given, package) if p.is_file()), given)
+    near = beside.parent / (given.name if given.is_absolute() else given)
+    return next((p for p in (given, near, _shipped(str(name))) if p.is_file()), given)
+
+
+def is_shipped(name: str) -> bool:
+    """Whether a description of that name comes with the package."""
+    return Path(name).name == name and _shipped(name).is_file()
+
+
+def _shipped(name: str) -> Path:
+    return Path(str(resources.files("microimpute.data"))) / f"{name}.toml"
 
 
 def described(frame: Frame, description: Description, source: str) -> Survey:

@@ -42,7 +42,7 @@ def cross(fused: Fused, *, title: str, by: str | None = None, of: str | None = N
     dict
         Plain values: ``tenths`` with mean, share and pooled interval, the share of this tenth and all above, and the
         least and largest that any pairing within neighbourhoods of the predictors gives it; ``pairs``, ``links``,
-        ``edits`` and ``stages`` of the manifest.
+        ``edits``, ``calibration`` and ``stages`` of the manifest.
 
     Raises
     ------
@@ -74,6 +74,7 @@ def cross(fused: Fused, *, title: str, by: str | None = None, of: str | None = N
         "title": title, "by": by, "of": of, "m": imputations.m, "rows": len(imputations), "rule": pooled.rule,
         "tenths": tenths,
         **{key: manifest[key] for key in ("pairs", "links", "edits")},
+        "calibration": list(manifest.get("calibration", ())),
         "stages": [
             {
                 "name": s["name"], "donor": s["donor"]["source"], "method": s["method"]["name"],

@@ -31,7 +31,7 @@ def facts(imputations: Imputations, fusion: Fusion) -> list[dict[str, str]]:
         {"name": "Donor rows", "value": _donor_rows(fusion, rows, households)},
         {"name": "Receiver", "value": fusion.receiver.source or "no source given"},
         {"name": "Receiver rows", "value": f"{count(len(fusion.receiver))} ({fusion.receiver.unit})"},
-        {"name": "Weights", "value": f"donor {_weight(fusion.donor)}; receiver {_weight(fusion.receiver)}"},
+        {"name": "Weights", "value": f"donor {_weight(fusion.donor)}; receiver {_weight(imputations.receiver)}"},
         {"name": "Method", "value": made["method"]["name"] + (f" ({settings})" if settings else "")},
         {"name": "Implicates made", "value": f"m = {imputations.m}, seed {made['seed']}"},
         {"name": "Money", "value": _dollars(fusion.donor)},

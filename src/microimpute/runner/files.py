@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from microimpute import manifest
 from microimpute import rules as edit_rules
 from microimpute.crosswalks.base import crosswalk as crosswalk_named
 from microimpute.data import bundled
@@ -13,7 +15,7 @@ from microimpute.recipe import FusionPart, SurveyPart
 from microimpute.survey import Survey
 from microimpute.surveys.base import connector
 
-__all__ = ["REPORT", "fusion_parts", "harmonised", "path_of", "read_survey"]
+__all__ = ["REPORT", "fusion_parts", "harmonised", "input_facts", "path_of", "read_survey", "refuse_missing"]
 
 #: Name of the report in an output directory.
 REPORT = "report.html"
@@ -22,6 +24,50 @@ REPORT = "report.html"
 def path_of(part: SurveyPart) -> Path:
     """Return where a survey's file is."""
     return bundled(part.bundled) if part.bundled is not None else Path(part.path or "")
+
+
+def input_facts(parts: Mapping[str, SurveyPart]) -> dict[str, Any]:
+    """Return names, sizes and hashes of all files that are read.
+
+    Parameters
+    ----------
+    parts
+        ``"donor"``, ``"receiver"`` or a stage's name → its survey.
+
+    Returns
+    -------
+    dict
+        Under the same names, and under ``"donor/replicates"`` and so on what options name.
+    """
+    facts: dict[str, Any] = {}
+    for side, part in parts.items():
+        facts[side] = manifest.file_facts(path_of(part))
+        facts |= {f"{side}/{option}": manifest.file_facts(file) for option, file in _besides(part).items()}
+    return facts
+
+
+def refuse_missing(parts: Mapping[str, SurveyPart]) -> None:
+    """Check before anything is read that the files which options name are there.
+
+    Raises
+    ------
+    RecipeError
+        Names the option, and where its file was looked for.
+    """
+    for side, part in parts.items():
+        for option, file in _besides(part).items():
+            if option in part.options and not file.exists():  # of what a connector looks for itself it says more
+                remedy = "Paths in a recipe are taken from its own folder"
+                if Path(file.name).exists():
+                    remedy += f", not from the current directory, where {file.name} is"
+                raise RecipeError(
+                    f"{option} of {side!r} is {file}, and nothing is there",
+                    f"{remedy}. Mend it; to verify a run say --input {side}/{option}=FILE.",
+                )
+
+
+def _besides(part: SurveyPart) -> dict[str, Path]:
+    return connector(part.survey).files(path_of(part), part.options)
 
 
 def read_survey(part: SurveyPart, where: str) -> Survey:

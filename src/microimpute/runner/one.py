@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from microimpute.fusion import Fusion
 from microimpute.implicates import Progress
 from microimpute.imputations import Imputations
 from microimpute.methods.base import method as method_named
-from microimpute.recipe import Recipe
-from microimpute.runner.files import REPORT, fusion_parts, harmonised, path_of, read_survey
+from microimpute.recipe import Recipe, SurveyPart
+from microimpute.runner.calibrating import calibrated, check_calibrations
+from microimpute.runner.files import REPORT, fusion_parts, harmonised, input_facts, read_survey, refuse_missing
 from microimpute.survey import Survey
 
 __all__ = ["Result", "read_surveys", "run_one"]
@@ -53,6 +54,7 @@ def run_one(
     donor, receiver = read_surveys(known)
     tell("checking", 0.1)
     fusion = make_fusion(known, donor, receiver)
+    asked = check_calibrations(known.calibrate, fusion.receiver, [fusion])
     if before:
         before(fusion)
     chosen = method_named(known.impute.method, known.impute.settings)
@@ -65,8 +67,8 @@ def run_one(
         workers=workers,
         progress=lambda step, share: tell(step, 0.15 + 0.5 * share),
     )
-    full = complete_manifest(known, drawn)
-    imputations = Imputations(drawn.receiver, drawn.columns, drawn.values, full)
+    imputations = calibrated(drawn, asked)
+    imputations = replace(imputations, manifest=complete_manifest(known, imputations))
     if out is not None:
         _write(known, imputations, fusion, Path(out), tell)
     tell("done", 1.0)
@@ -75,9 +77,9 @@ def run_one(
 
 def read_surveys(recipe: Recipe) -> tuple[Survey, Survey]:
     """Read both surveys and, if the recipe names a crosswalk, make their predictors comparable."""
-    donor, receiver = (
-        read_survey(part, side) for part, side in ((recipe.donor, "donor"), (recipe.receiver, "receiver"))
-    )
+    sides = _sides(recipe)
+    refuse_missing(sides)
+    donor, receiver = (read_survey(part, side) for side, part in sides.items())
     return harmonised(donor, receiver, recipe.fusion, (recipe.donor, recipe.receiver))
 
 
@@ -88,13 +90,14 @@ def make_fusion(recipe: Recipe, donor: Survey, receiver: Survey) -> Fusion:
 
 def complete_manifest(recipe: Recipe, imputations: Imputations) -> dict[str, Any]:
     """Add recipe, inputs and versions to what `impute` said of a run."""
-    inputs = {
-        side: manifest.file_facts(path_of(part))
-        for side, part in (("donor", recipe.donor), ("receiver", recipe.receiver))
-    }
+    inputs = input_facts(_sides(recipe))
     return {
         "recipe": recipe.to_dict(), "inputs": inputs, "versions": manifest.versions(), **imputations.manifest
     }  # fmt: skip
+
+
+def _sides(recipe: Recipe) -> dict[str, SurveyPart]:
+    return {"donor": recipe.donor, "receiver": recipe.receiver}
 
 
 def _write(recipe: Recipe, imputations: Imputations, fusion: Fusion, out: Path, tell: Progress) -> None:

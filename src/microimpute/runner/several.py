@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ from microimpute.fusion import Fusion
 from microimpute.implicates import Progress
 from microimpute.imputations import Imputations
 from microimpute.methods.base import method as method_named
+from microimpute.recipe import SurveyPart
 from microimpute.recipe_of_stages import StagedRecipe, StagePart
-from microimpute.runner.files import REPORT, fusion_parts, harmonised, path_of, read_survey
+from microimpute.runner.calibrating import Asked, calibrated, check_calibrations
+from microimpute.runner.files import REPORT, fusion_parts, harmonised, input_facts, read_survey, refuse_missing
 from microimpute.stages import Bridge, Edit, Fused, Link, Stage, fuse
 from microimpute.stages.declared import declared_bridges
-from microimpute.survey import Survey
+from microimpute.stages.span import observed_columns
+from microimpute.survey import Survey, replace_survey
 
 __all__ = ["StagedResult", "run_several"]
 
@@ -50,17 +53,21 @@ def run_several(
     """Run a recipe of several donors; see `microimpute.run`."""
     if out is not None:
         storage.refuse_occupied(Path(out))
+        _refuse_single(known)
     tell = progress or (lambda step, share: None)
     tell("reading the surveys", 0.0)
+    refuse_missing(_sides(known))
     receiver = read_survey(known.receiver, "receiver")
     stages = [_stage(part, known, receiver) for part in known.stages]
+    edits = [Edit(edit.rule, edit.repair, edit.limit) for edit in known.edits]
     tell("checking", 0.1)
     _check_report(known, stages)
+    asked = check_calibrations(known.calibrate, receiver, _planned(stages, receiver) if known.calibrate else [])
     fused = fuse(
         receiver,
         stages,
         links=[Link(link.first, link.second, link.rho) for link in known.links],
-        edits=[Edit(edit.rule, edit.repair, edit.limit) for edit in known.edits],
+        edits=edits,
         m=known.impute.m,
         draws=known.impute.draws,
         seed=known.impute.seed,
@@ -68,19 +75,72 @@ def run_several(
         progress=lambda step, share: tell(step, 0.15 + 0.5 * share),
         before=before,
     )
-    drawn = fused.imputations
-    full = {
-        "recipe": known.to_dict(),
-        "inputs": {where: manifest.file_facts(path_of(part)) for where, part in _files(known).items()},
-        "versions": manifest.versions(),
-        **drawn.manifest,
-    }
-    imputations = Imputations(drawn.receiver, drawn.columns, drawn.values, full)
-    done = StagedResult(imputations, Fused(imputations, fused.stages, fused.fusions))
+    done = _told(known, _calibrated(fused, asked, observed_columns(edits, stages, receiver)))
     if out is not None:
         _write(known, done, Path(out), tell)
     tell("done", 1.0)
     return done
+
+
+def _refuse_single(known: StagedRecipe) -> None:
+    """Check before the long part what the report's intervals need."""
+    if known.impute.m < 2:
+        raise RecipeError(
+            f"a recipe of several donors is run with m = {known.impute.m}, and its report pools over implicates",
+            "Say m = 2 or more.",
+        )
+
+
+def _told(known: StagedRecipe, fused: Fused) -> StagedResult:
+    """Add recipe, inputs and versions to what `fuse` said of a run."""
+    drawn = fused.imputations
+    full = {
+        "recipe": known.to_dict(),
+        "inputs": input_facts(_sides(known)),
+        "versions": manifest.versions(),
+        **drawn.manifest,
+    }
+    imputations = Imputations(drawn.receiver, drawn.columns, drawn.values, full)
+    return StagedResult(imputations, Fused(imputations, fused.stages, fused.fusions))
+
+
+def _planned(stages: Sequence[Stage], receiver: Survey) -> list[Fusion]:
+    """Return what each stage will give; what its bridges carry makes no difference to that."""
+    return [
+        Fusion(
+            stage.donor,
+            receiver if stage.receiver is None else stage.receiver,
+            targets=stage.targets,
+            predictors=stage.predictors,
+            rules=stage.rules,
+            kinds=stage.kinds,
+        )
+        for stage in stages
+    ]
+
+
+def _calibrated(fused: Fused, asked: Asked, observed: Mapping[str, Any]) -> Fused:
+    """Meet published totals, and let each stage's own account have the new weights and values.
+
+    `observed` is what rules across stages speak of: for as long as it takes, the receiver has it, so that they can be
+    looked at again.
+    """
+    if not asked:
+        return fused
+    drawn = fused.imputations
+    views = {c: v for c, v in observed.items() if c not in drawn.receiver.columns}
+    whole = calibrated(replace(drawn, receiver=drawn.receiver.with_columns(views)) if views else drawn, asked)
+    if views:
+        whole = replace(whole, receiver=replace_survey(whole.receiver, frame=whole.receiver.frame.drop(*views)))
+    stages = {}
+    for name, one in fused.stages.items():
+        receiver, column = one.receiver, whole.receiver.weight
+        if column is not None and column != receiver.weight:
+            receiver = replace_survey(receiver.with_columns({column: whole.receiver.weights()}), weight=column)
+        values = {c: whole.values[c] for c in one.columns}
+        told = {**one.manifest, "calibration": whole.manifest["calibration"]}
+        stages[name] = Imputations(receiver, one.columns, values, told)
+    return Fused(whole, stages, fused.fusions)
 
 
 def _check_report(known: StagedRecipe, stages: Sequence[Stage]) -> None:
@@ -97,7 +157,7 @@ def _check_report(known: StagedRecipe, stages: Sequence[Stage]) -> None:
         raise RecipeError(f"by and of in [report] are both of stage {ends[0]!r}", "Name columns of two stages there.")
 
 
-def _files(known: StagedRecipe) -> dict[str, Any]:
+def _sides(known: StagedRecipe) -> dict[str, SurveyPart]:
     return {"receiver": known.receiver} | {stage.name: stage.donor for stage in known.stages}
 
 

@@ -46,7 +46,8 @@ def verify(
     folder
         An output directory of `run`.
     inputs
-        Where files are now, if they have moved: ``{"donor": path, "receiver": path}``, or by the names of stages.
+        Where files are now, if they have moved, by their names in the manifest's ``inputs``: ``"donor"``,
+        ``"receiver"``, a stage's name, ``"donor/replicates"``.
     workers, progress
         As in `run`.
 
@@ -63,13 +64,13 @@ def verify(
     recorded = manifest.read(Path(folder))
     if "recipe" not in recorded or "outputs" not in recorded:
         raise OutputError(f"{folder} was not written by a recipe", "Only runs of recipes can be verified.")
-    recipe = _moved(recorded["recipe"], inputs or {}, Path(folder))
+    recipe = _moved(recorded, inputs or {}, Path(folder))
     with tempfile.TemporaryDirectory() as place:
         again = Path(place) / "again"
         run(recipe, again, workers=workers, progress=progress)
         found = manifest.read(again)
     lines = [
-        Difference(f"input {side}", facts["sha256"], found["inputs"][side]["sha256"])
+        Difference(f"input {side}", facts["sha256"], found["inputs"].get(side, {}).get("sha256", "not read"))
         for side, facts in recorded["inputs"].items()
     ]
     lines += [Difference(f"version of {p}", v, found["versions"].get(p, "")) for p, v in recorded["versions"].items()]
@@ -82,12 +83,16 @@ def verify(
     return lines
 
 
-def _moved(plain: dict[str, Any], inputs: Mapping[str, str | Path], folder: Path) -> Recipe | StagedRecipe:
+def _moved(content: dict[str, Any], inputs: Mapping[str, str | Path], folder: Path) -> Recipe | StagedRecipe:
     """Make the recipe again, with files where they are now."""
+    plain, recorded = content["recipe"], content["inputs"]
     places = {stage["name"]: stage for stage in plain.get("stage", ())}
-    for side, path in inputs.items():
+    for name, path in inputs.items():
+        side, _, option = name.partition("/")
         holder, key = (places[side], "donor") if side in places else (plain, side)
-        if key not in holder:
-            raise OutputError(f"the run has no {side!r}", f"Name one of {', '.join([*places, 'donor', 'receiver'])}.")
-        holder[key] = {k: v for k, v in holder[key].items() if k != "bundled"} | {"path": str(Path(path).absolute())}
+        if key not in holder or not (name in recorded or option in holder[key]):
+            raise OutputError(f"the run has no input {name!r}", f"Name one of {', '.join(recorded)}.")
+        dropped = () if option else ("bundled",)
+        kept = {k: v for k, v in holder[key].items() if k not in dropped}
+        holder[key] = kept | {option or "path": str(Path(path).absolute())}
     return (StagedRecipe if places else Recipe).from_dict(plain, folder)

@@ -31,7 +31,7 @@ class Connector(ABC):
     variables: ClassVar[Mapping[str, str]]
     #: Keyword arguments of `read` beyond the path → what each means.
     options: ClassVar[Mapping[str, str]] = {}
-    #: Option → types of its values, for `check`.
+    #: Option → types of its values, for `check`; an option of which one is Path names a file.
     types: ClassVar[Mapping[str, tuple[type, ...]]] = {}
 
     @abstractmethod
@@ -43,6 +43,15 @@ class Connector(ABC):
         SurveyError
             If the file is missing, truncated, a web page, or not this survey's.
         """
+
+    @classmethod
+    def names_file(cls, option: str, value: Any) -> bool:
+        """Whether an option's value is the path of a file, which recipes take from their own folder."""
+        return Path in cls.types.get(option, ()) and isinstance(value, str | Path)
+
+    def files(self, path: Path, options: Mapping[str, Any]) -> dict[str, Path]:
+        """Return what `read` reads besides `path`: option → file, or folder, whether it is there or not."""
+        return {option: Path(value) for option, value in options.items() if self.names_file(option, value)}
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Check that options exist and are of their types; None stands for the default.

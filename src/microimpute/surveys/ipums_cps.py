@@ -62,6 +62,10 @@ class IPUMSCPS(Connector):
     }
     types: ClassVar[Mapping[str, tuple[type, ...]]] = {"ddi": (str, Path), "unit": (str,), "values": (str,)}
 
+    def files(self, path: Path, options: Mapping[str, Any]) -> dict[str, Path]:
+        """Return the codebook, also where it is the one beside the extract."""
+        return {"ddi": _codebook(path, options)}
+
     def read(self, path: Path, **options: Any) -> Survey:
         """Read an extract.
 
@@ -82,7 +86,7 @@ class IPUMSCPS(Connector):
         path = Path(path)
         unit = _choice("unit", options.get("unit") or "person", ("person", "household"))
         words = _choice("values", options.get("values") or "codes", ("codes", "labels")) == "labels"
-        book = read_ddi(Path(options["ddi"]) if options.get("ddi") is not None else _beside(path))
+        book = read_ddi(_codebook(path, options))
         if book.structure != "rectangular":
             raise SurveyError(
                 f"{path.name} is {book.structure or 'of a structure that is not named'}, and only rectangular extracts "
@@ -104,7 +108,9 @@ def _choice(option: str, value: str, known: tuple[str, ...]) -> str:
     return value
 
 
-def _beside(path: Path) -> Path:
+def _codebook(path: Path, options: Mapping[str, Any]) -> Path:
+    if options.get("ddi") is not None:
+        return Path(options["ddi"])
     return path.with_name(re.sub(r"\.(dat|csv)(\.gz)?$", "", path.name, flags=re.IGNORECASE) + ".xml")
 
 

@@ -201,6 +201,8 @@ def _read(path: Path, year: int, further: Sequence[str], layout: Any) -> Columns
     file = only(path, r".*\.(dta|txt|dat|asc)(\.gz)?", "the SCF's full public data set (.dta, or fixed width)")
     known: dict[str, Any]
     if file.lower().endswith(".dta"):
+        if layout is not None:
+            raise SurveyError(f"{path.name} is a Stata file, which has no layout", "Leave layout out.")
         with opened(path, file) as handle:
             known = {c.upper(): c for c in stata_names(handle, path.name)}
     else:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from microimpute.frames import as_frame
-from microimpute.readers.description import Description, described, find
+from microimpute.readers.description import Description, described, find, is_shipped
 from microimpute.survey import Survey, replace_survey
 from microimpute.surveys.base import Connector
 
@@ -36,11 +36,22 @@ class TableFile(Connector):
         "unit": "what a row is, in a word",
     }
     types: ClassVar[Mapping[str, tuple[type, ...]]] = {
-        **dict.fromkeys(("description", "weight", "implicate", "replicate_rule", "unit"), (str,)),
+        "description": (str, Path),
+        **dict.fromkeys(("weight", "implicate", "replicate_rule", "unit"), (str,)),
         **dict.fromkeys(("keys", "household", "replicates"), (str, list, tuple)),
         "kinds": (Mapping,),
         "dollars": (int, np.integer),
     }
+
+    @classmethod
+    def names_file(cls, option: str, value: Any) -> bool:
+        """Whether an option's value is the path of a file; a description that comes with the package is none."""
+        return super().names_file(option, value) and not is_shipped(str(value))
+
+    def files(self, path: Path, options: Mapping[str, Any]) -> dict[str, Path]:
+        """Return the description, wherever it was found."""
+        said = options.get("description")
+        return {} if said is None else {"description": find(said, path)}
 
     def read(self, path: Path, **options: Any) -> Survey:
         """Read a table.
