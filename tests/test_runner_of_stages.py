@@ -12,8 +12,9 @@ from microimpute import Imputations
 from microimpute.cli import main
 from microimpute.errors import RecipeError
 from microimpute.recipe_of_stages import StagedRecipe, read_recipe
-from microimpute.report.crossing import shares, tenth_of
+from microimpute.report.crossing import shares
 from microimpute.runner import run, verify
+from microimpute.weighted import groups_of
 
 RECIPE = """
 title = "Made up"
@@ -88,6 +89,9 @@ def test_the_page_says_what_is_not_known(done):
     assert "What these data cannot tell" in page
     assert "wealth and spending: a rank correlation given the predictors, from outside these data" in page
     assert "spent &lt;= worth + 3 income" in page
+    assert "worth and spent together" in page
+    assert len(re.findall(r"<td>[^<]+<small>", page)) == 16  # quarters by quarters
+    assert "exchanged with worth and spent" in page
     assert len(re.findall(r"<tr><th>\d+</th>", page)) == 10
 
 
@@ -126,6 +130,9 @@ def test_the_command_line_runs_it(folder, done):
     )  # fmt: skip
     assert got.exit_code == 0, got.output
     assert "What these data cannot tell" in got.output
+    assert re.search(
+        r"rank correlation of worth and spent: 0.\d\d as drawn; any from -?0.\d\d to 0.\d\d agrees", got.output
+    )
     assert "Stage wealth" in got.output
     assert (folder / "again" / "imputations.parquet").read_bytes() == (done / "imputations.parquet").read_bytes()
     bad = CliRunner().invoke(
@@ -186,10 +193,10 @@ def test_recipes_that_say_something_unknown(folder, tmp_path, old, new, message)
 def test_tenths_have_equal_weight_and_shares_add_up():
     rng = np.random.default_rng(1)
     y, z, w = rng.normal(size=5000), rng.gamma(1, 1, 5000), rng.gamma(2, 1, 5000)
-    group = tenth_of(y, w)
+    group = groups_of(y, w, 10)
     np.testing.assert_allclose(np.bincount(group, w) / w.sum(), 0.1, atol=0.002)
     assert (np.diff([y[group == k].mean() for k in range(10)]) > 0).all()
-    ties = tenth_of(np.r_[np.zeros(600), 1 + np.arange(400.0)], np.ones(1000))
+    ties = groups_of(np.r_[np.zeros(600), 1 + np.arange(400.0)], np.ones(1000), 10)
     assert len(set(ties[:600])) == 1  # rows of one value stay together
     share, variance = shares(pd.DataFrame({"y": y, "z": z, "w": w}), "w", "y", "z")
     assert share.sum() == pytest.approx(1)

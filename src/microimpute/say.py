@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textwrap import fill, indent
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -74,6 +75,7 @@ def stages(done: StagedResult) -> str:
         parts += ["", f"{own.m} implicates by {own.manifest['method']['name']}:", _imputed(Result(own, fusion)), ""]
     parts += ["What these data cannot tell:"]
     parts += [f"  ! {' and '.join(pair['stages'])}: {pair['assumed']}." for pair in manifest["pairs"]]
+    parts += [line for pair in manifest["pairs"] for line in _leading_pairs(pair)]
     for link in manifest["links"]:
         reached = ", ".join(f"{v:.2f}" for v in link["reached"])
         parts.append(f"  - rank correlation of {link['first']} and {link['second']} given the predictors: {reached}")
@@ -87,6 +89,19 @@ def stages(done: StagedResult) -> str:
     told = [note for one in done.fused.stages.values() for note in one.manifest["notes"]]
     parts += [f"  ! {note['text']}" for note in manifest["notes"] if note not in told]
     return "\n".join([*parts, ""])
+
+
+def _leading_pairs(pair: dict[str, Any]) -> list[str]:
+    """Say of the columns that lead two stages which rank correlations agree with both donors."""
+    found = {(c["first"], c["second"]): c["rank_correlation"] for c in pair["uncertainty"]["columns"]}
+    lines = []
+    for lead in pair["uncertainty"]["leading"]:
+        figures = found.get((lead["first"], lead["second"]))
+        if figures is not None and figures["drawn"] is not None:
+            drawn, least, most = (f"{figures[key]:.2f}" for key in ("drawn", "least", "most"))
+            said = f"{drawn} as drawn; any from {least} to {most} agrees with both donors"
+            lines.append(f"  - rank correlation of {lead['first']} and {lead['second']}: {said}.")
+    return lines
 
 
 def _surveys_read(fusion: Fusion) -> str:

@@ -15,6 +15,8 @@ from microimpute.errors import FusionError, closest
 from microimpute.report import words
 from microimpute.stages import Fused
 from microimpute.stages.links import shared_predictors
+from microimpute.stages.uncertainty import leading
+from microimpute.weighted import groups_of
 
 __all__ = ["TENTHS", "cross", "render_cross"]
 
@@ -84,17 +86,6 @@ def cross(fused: Fused, *, title: str, by: str | None = None, of: str | None = N
     }  # fmt: skip
 
 
-def tenth_of(values: FloatArray, weight: FloatArray) -> npt.NDArray[np.int64]:
-    """Put rows into groups of equal weight, 0 … 9, by their values; rows of one value stay together."""
-    order = np.argsort(values, kind="stable")
-    running = np.cumsum(weight[order])
-    first = np.searchsorted(values[order], values, side="left")
-    last = np.searchsorted(values[order], values, side="right") - 1
-    before = np.where(first > 0, running[np.maximum(first - 1, 0)], 0.0)
-    middle = (before + running[last]) / 2 / running[-1]
-    return np.asarray(np.minimum((middle * TENTHS).astype(np.int64), TENTHS - 1))
-
-
 def shares(frame: Any, weight: str | None, by: str, of: str) -> tuple[FloatArray, FloatArray]:
     """Return each tenth's share of a total, and its sampling variance with rows taken for independent.
 
@@ -103,7 +94,7 @@ def shares(frame: Any, weight: str | None, by: str, of: str) -> tuple[FloatArray
     """
     w = np.ones(len(frame)) if weight is None else np.asarray(frame[weight], dtype=np.float64)
     y, z = (np.asarray(frame[c], dtype=np.float64) for c in (by, of))
-    group = tenth_of(y, w)
+    group = groups_of(y, w, TENTHS)
     held = w * z / np.sum(w * z)
     share = np.bincount(group, held, TENTHS).astype(np.float64)
     own = np.bincount(group, held**2, TENTHS).astype(np.float64)
@@ -111,7 +102,7 @@ def shares(frame: Any, weight: str | None, by: str, of: str) -> tuple[FloatArray
 
 
 def _means(y: FloatArray, z: FloatArray, weight: FloatArray) -> FloatArray:
-    group = tenth_of(y, weight)
+    group = groups_of(y, weight, TENTHS)
     return np.bincount(group, weight * z, TENTHS) / np.maximum(np.bincount(group, weight, TENTHS), 1e-300)
 
 
@@ -128,7 +119,7 @@ def _limits(
     bridges = [b["name"] for s in fused.imputations.manifest["stages"] if s["name"] == stage for b in s["bridges"]]
     x = shared_predictors(fusion, bridges)
     near = reorder(x, y, z, 0.0, fusion.receiver_keys, weight=weight).neighbourhood
-    group, total = tenth_of(y, weight).astype(np.float64), float(np.average(z, weights=weight))
+    group, total = groups_of(y, weight, TENTHS).astype(np.float64), float(np.average(z, weights=weight))
     out: list[tuple[float | None, float | None]] = [(None, None)]  # the first and all above it have everything
     for k in range(1, TENTHS):
 
@@ -145,7 +136,7 @@ def _columns(fused: Fused, by: str | None, of: str | None) -> tuple[str, str]:
     if by is None and of is None and links:
         by, of = links[0]["first"], links[0]["second"]
     ends = list(fused.stages)
-    chosen = [by or _leading(fused, ends[0]), of or _leading(fused, ends[-1])]
+    chosen = [by or leading(fused.fusions[ends[0]]), of or leading(fused.fusions[ends[-1]])]
     for column in chosen:
         if column not in fused.imputations.columns:
             raise FusionError(f"{column!r} was not imputed", closest(column, fused.imputations.columns))
@@ -154,11 +145,6 @@ def _columns(fused: Fused, by: str | None, of: str | None) -> tuple[str, str]:
             f"{chosen[0]!r} and {chosen[1]!r} are from one donor", "The cross table is of two donors' columns."
         )
     return chosen[0], chosen[1]
-
-
-def _leading(fused: Fused, stage: str) -> str:
-    fusion = fused.fusions[stage]
-    return fusion.derived[-1] if fusion.derived else fusion.targets[0]
 
 
 def render_cross(summary: Mapping[str, Any]) -> str:
