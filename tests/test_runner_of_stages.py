@@ -32,6 +32,7 @@ name = "spending"
 donor = {path = "cex.csv"}
 fusion = {targets = ["spent"], predictors = ["x"]}
 method = "hotdeck"
+trim = 0.05
 
 [[link]]
 first = "worth"
@@ -92,6 +93,8 @@ def test_the_page_says_what_is_not_known(done):
     assert "worth and spent together" in page
     assert len(re.findall(r"<td>[^<]+<small>", page)) == 16  # quarters by quarters
     assert "exchanged with worth and spent" in page
+    assert re.search(r"% of the receivers’ weight is flagged", page)
+    assert re.search(r"<p>\d+ donor rows that are like no receiver, \d.*% of the donors’ weight, were left out", page)
     assert len(re.findall(r"<tr><th>\d+</th>", page)) == 10
 
 
@@ -134,6 +137,8 @@ def test_the_command_line_runs_it(folder, done):
         r"rank correlation of worth and spent: 0.\d\d as drawn; any from -?0.\d\d to 0.\d\d agrees", got.output
     )
     assert "Stage wealth" in got.output
+    assert re.search(r"  - spending: \d+\.\d% of their weight; the report says who", got.output)
+    assert re.search(r"  ! Stage spending left out \d+ donor rows like no receiver", got.output)
     assert (folder / "again" / "imputations.parquet").read_bytes() == (done / "imputations.parquet").read_bytes()
     bad = CliRunner().invoke(
         main, ["run", str(folder / "recipe.toml"), "--donor", "scf.csv", "--out", str(folder / "no")]
@@ -164,6 +169,7 @@ def test_gaps_in_rules_are_told(folder, tmp_path):
     ("old", "new", "message"),
     [
         ('name = "wealth"\n', "", "stage 1 has no name"),
+        ("trim = 0.05", 'trim = "some"', "trim of stage 2 is 'some'"),
         ("rho = {", "ro = {", "unknown key 'ro'"),
         ('second = "spent"\n', "", "link 1.* has no second"),
         ('method = "hotdeck"', 'methode = "hotdeck"', "unknown key 'methode'"),

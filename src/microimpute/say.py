@@ -73,6 +73,7 @@ def stages(done: StagedResult) -> str:
         parts += [f"  {'! ' if n.warning else '- '}{n.text}" for n in fusion.notes if n.warning or n.count]
         own = done.fused.stages[name]
         parts += ["", f"{own.m} implicates by {own.manifest['method']['name']}:", _imputed(Result(own, fusion)), ""]
+    parts += _covered(manifest["stages"])
     parts += ["What these data cannot tell:"]
     parts += [f"  ! {' and '.join(pair['stages'])}: {pair['assumed']}." for pair in manifest["pairs"]]
     parts += [line for pair in manifest["pairs"] for line in _leading_pairs(pair)]
@@ -89,6 +90,13 @@ def stages(done: StagedResult) -> str:
     told = [note for one in done.fused.stages.values() for note in one.manifest["notes"]]
     parts += [f"  ! {note['text']}" for note in manifest["notes"] if note not in told]
     return "\n".join([*parts, ""])
+
+
+def _covered(stages: list[dict[str, Any]]) -> list[str]:
+    """Say of each stage how many receivers have no comparable donors."""
+    measured = [(s["name"], s["overlap"]["all"]["share"]) for s in stages if s["overlap"]["measured"]]
+    lines = [f"  - {name}: {share:.1%} of their weight; the report says who" for name, share in measured]
+    return ["Receivers without comparable donors:", *lines, ""] if lines else []
 
 
 def _leading_pairs(pair: dict[str, Any]) -> list[str]:

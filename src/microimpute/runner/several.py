@@ -119,6 +119,7 @@ def _stage(part: StagePart, known: StagedRecipe, receiver: Survey) -> Stage:
         receiver=seen,
         bridges=bridges,
         method=method_named(part.method, part.settings),
+        trim=part.trim,
         **fusion_parts(part.fusion, donor, where),
     )
 

@@ -15,6 +15,7 @@ from microimpute.kinds import Variable
 from microimpute.methods.base import Method
 from microimpute.stages.edits import Mender
 from microimpute.stages.links import Linker
+from microimpute.stages.overlap import StageOverlap
 from microimpute.stages.stage import Stage
 
 __all__ = ["StageDrawn", "levels_at", "with_totals"]
@@ -36,6 +37,8 @@ class StageDrawn:
         The numbers.
     linker, mender
         What was exchanged and mended, with their accounts.
+    overlap
+        How the donors cover the receivers.
     """
 
     stage: Stage
@@ -44,6 +47,7 @@ class StageDrawn:
     drawn: Drawn
     linker: Linker
     mender: Mender
+    overlap: StageOverlap
 
     def columns(self, implicate: int) -> dict[str, FloatArray]:
         """Return drawn targets and derived totals of implicate 1 … m, each of shape (rows,)."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from microimpute.dependence.overlap import Trimmed
 from microimpute.drawing import check_method, check_settings
 from microimpute.errors import FusionError
 from microimpute.fusion import Fusion
@@ -19,6 +21,7 @@ from microimpute.stages.drawn import StageDrawn, with_totals
 from microimpute.stages.edits import Edit, Mender
 from microimpute.stages.joining import Fused, joined
 from microimpute.stages.links import Link, Linker, check_links
+from microimpute.stages.overlap import check_trim, measure, without
 from microimpute.stages.span import check_classes, last_edits, make_mender, observed_columns, without_gaps
 from microimpute.stages.stage import Stage, check_order
 from microimpute.survey import Survey
@@ -79,19 +82,21 @@ def fuse(
     base = as_survey(receiver)
     check_order(stages, base)
     check_links(links, stages)
+    for stage in stages:
+        check_trim(stage.trim, stage.name)
     asked = [edit if isinstance(edit, Edit) else Edit(edit) for edit in edits]
     observed, gaps = without_gaps(observed_columns(asked, stages, base))
     done: list[StageDrawn] = []
     for number, stage in enumerate(stages):
-        chosen = method_named(stage.method) if isinstance(stage.method, str) else stage.method
-        fusion_of = _fusions(stage, base, done)
+        own_seed = stage_seed(seed, number)
+        fusion_of, trimmed = _trimmed_fusions(stage, base, done, own_seed)
         first = fusion_of(1)
+        chosen = method_named(stage.method) if isinstance(stage.method, str) else stage.method
         check_method(first, chosen)
         if before:
             before(first)
         check_classes({repr(str(e.rule)): e.columns for e in asked}, first)
         check_classes({f"the link of {k.first!r} and {k.second!r}": (k.first, k.second) for k in links}, first)
-        own_seed = stage_seed(seed, number)
         own_links = [link for link in links if link.second in stage.gives()]
         bridges = tuple(bridge.name for bridge in stage.bridges)
         linker = Linker(own_links, first, bridges, own_seed, draws, base.weights())
@@ -101,8 +106,19 @@ def fuse(
             progress=_told(progress, stage.name, number, len(stages)),
             after=_after(first, list(done), observed, linker, mender),
         )  # fmt: skip
-        done.append(StageDrawn(stage, chosen, first, drawn, linker, mender))
+        done.append(StageDrawn(stage, chosen, first, drawn, linker, mender, measure(first, own_seed, trimmed)))
     return joined(base, done, gaps)
+
+
+def _trimmed_fusions(
+    stage: Stage, base: Survey, done: Sequence[StageDrawn], seed: int
+) -> tuple[Callable[[int], Fusion], Trimmed | None]:
+    """Return what `_fusions` does, without donors that are like no receiver if the stage asks for it."""
+    fusion_of = _fusions(stage, base, done)
+    if stage.trim is None:
+        return fusion_of, None
+    donor, trimmed = without(fusion_of(1), stage.trim, stage.name, seed)
+    return _fusions(replace(stage, donor=donor), base, done), trimmed
 
 
 def _after(

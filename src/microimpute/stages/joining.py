@@ -66,14 +66,29 @@ def joined(base: Survey, done: Sequence[StageDrawn], gaps: Sequence[Note]) -> Fu
         "rules": [r for one in made.values() for r in one.manifest["rules"]],
         "edits": [a.plain() for d in done for a in d.mender.accounts],
         "links": [link for d in done for link in d.linker.plain()],
-        "notes": [*(asdict(n) for n in gaps), *(n for one in made.values() for n in one.manifest["notes"])],
+        "notes": [
+            *(asdict(n) for n in [*gaps, *_trimmed(done)]),
+            *(n for one in made.values() for n in one.manifest["notes"]),
+        ],
     }
     return Fused(Imputations(base, tuple(values), values, manifest), made, {d.stage.name: d.first for d in done})
 
 
 def _stage_facts(one: StageDrawn, imputations: Imputations) -> dict[str, Any]:
     bridges = [{"name": b.name, "from": list(b.earlier), "caveat": b.caveat} for b in one.stage.bridges]
-    return {"bridges": bridges, **imputations.manifest}
+    return {"bridges": bridges, "overlap": one.overlap.plain(), **imputations.manifest}
+
+
+def _trimmed(done: Sequence[StageDrawn]) -> list[Note]:
+    """Say which stages left out donors."""
+    found = [(d.stage.name, d.overlap.trimmed) for d in done if d.overlap.trimmed is not None]
+    return [
+        Note(
+            f"Stage {name} left out {t.rows:,} donor rows like no receiver, {t.share:.1%} of their weight, as asked.",
+            t.rows,
+        )
+        for name, t in found
+    ]
 
 
 def _pair(a: StageDrawn, b: StageDrawn, weight: FloatArray) -> dict[str, Any]:

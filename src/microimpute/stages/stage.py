@@ -95,6 +95,9 @@ class Stage:
         receiver that `fuse` is given. Same rows, in the same order.
     method
         Name of a method, or one made with settings.
+    trim
+        Leave out donors that are like no receiver: those with a propensity above what 1 − trim of the receivers have
+        (see `dependence.overlap.trim`), whole households; None leaves out nobody. Receivers always stay.
     """
 
     name: str
@@ -106,6 +109,7 @@ class Stage:
     bridges: Sequence[Bridge] = ()
     receiver: Survey | None = field(default=None, repr=False)
     method: str | Method = "forest"
+    trim: float | None = None
 
     def gives(self) -> tuple[str, ...]:
         """Return the columns that later stages may use: targets, and totals that identities derive."""

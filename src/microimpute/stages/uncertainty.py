@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,11 @@ from microimpute.dependence.reordering import neighbourhoods
 from microimpute.errors import FusionError
 from microimpute.fusion import Fusion
 from microimpute.keyed import Keys, RowRandom, generator, hash_columns
-from microimpute.margins import format_number
 from microimpute.stages.drawn import StageDrawn, with_totals
+from microimpute.stages.groups import amount_groups
 from microimpute.stages.links import shared_predictors
-from microimpute.weighted import groups_of
 
-__all__ = ["leading", "uncertainty"]
+__all__ = ["alike", "latent_or_none", "leading", "sample", "uncertainty"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -54,7 +54,8 @@ class _Sampled:
 
     def matrix(self, names: list[str]) -> FloatArray:
         """Return columns side by side, shape (rows, names)."""
-        return np.column_stack([self.columns[name] for name in names])
+        rows = len(next(iter(self.columns.values())))
+        return np.column_stack([np.zeros((rows, 0)), *(self.columns[name] for name in names)])
 
 
 def leading(fusion: Fusion) -> str:
@@ -88,7 +89,7 @@ def uncertainty(a: StageDrawn, b: StageDrawn, weight: FloatArray) -> dict[str, A
     `dependence.reordering`). Given the predictors, any rank correlation from −1 to 1 agrees with both donors; bounds
     are those of the rank correlation without them, over all pairings within neighbourhoods.
     """
-    rows, implicate, keys = _sample(b.first.receiver_keys, weight, len(b.drawn.values), b.drawn.seed)
+    rows, implicate, keys = sample(b.first.receiver_keys, weight, len(b.drawn.values), b.drawn.seed)
     one, other = (_Sampled(_columns(s, rows, implicate), s.first) for s in (a, b))
     bridges = tuple(bridge.name for bridge in b.stage.bridges)
     x = shared_predictors(b.first, bridges)[rows]
@@ -96,7 +97,8 @@ def uncertainty(a: StageDrawn, b: StageDrawn, weight: FloatArray) -> dict[str, A
     unit = b.first.receiver_keys[rows]
     pairs = _leads(a, b)
     seen = {pair[k]: _latent((one, other)[k], pair[k], x, random, unit) for pair in pairs for k in (0, 1)}
-    group = _groups(x, one, other, [v for v in seen.values() if v], RowRandom(b.drawn.seed, 1, unit))
+    others = np.hstack([s.matrix(s.amounts()) for s in (one, other)])
+    group = alike(x, list(seen.values()), others, RowRandom(b.drawn.seed, 1, unit))
     sizes = np.bincount(group)
     return {
         "rows": len(rows),
@@ -108,13 +110,22 @@ def uncertainty(a: StageDrawn, b: StageDrawn, weight: FloatArray) -> dict[str, A
     }
 
 
-def _sample(keys: Keys, weight: FloatArray, m: int, seed: int) -> tuple[IntArray, IntArray, Keys]:
+def sample(keys: Keys, weight: FloatArray, m: int, seed: int) -> tuple[IntArray, IntArray, Keys]:
     """Draw rows of all implicates with chances in proportion to weight, systematically in an order that is random.
+
+    Parameters
+    ----------
+    keys, weight
+        The receivers', shape (rows,).
+    m
+        Number of implicates.
+    seed
+        Of the run.
 
     Returns
     -------
     rows, implicates, keys
-        Shape (sample,); implicates from 0, keys all different.
+        Shape (sample,), at most `SAMPLE`; implicates from 0, keys all different.
     """
     pool = np.concatenate([hash_columns([keys, np.full(len(keys), i)], len(keys)) for i in range(m)])
     order = np.argsort(pool, kind="stable")
@@ -144,24 +155,38 @@ def _leads(a: StageDrawn, b: StageDrawn) -> list[tuple[str, str]]:
 
 
 def _latent(side: _Sampled, column: str, x: FloatArray, random: RowRandom, unit: Keys) -> Latent | None:
-    """Return the normal variable behind a column; None where there is none: a class, or nothing left by predictors."""
-    values = side.columns[column]
-    if _is_class(side.fusion, column) or np.ptp(values) == 0 or len(values) < FEWEST:
+    return None if _is_class(side.fusion, column) else latent_or_none(side.columns[column], x, column, random, unit)
+
+
+def latent_or_none(values: FloatArray, x: FloatArray, name: str, random: RowRandom, unit: Keys) -> Latent | None:
+    """Return the normal variable behind a column; None for few rows, one value, or if predictors leave nothing."""
+    if np.ptp(values) == 0 or len(values) < FEWEST:
         return None
     try:
-        return latent(values, x, random, column, np.ones(len(values)), unit)
+        return latent(values, x, random, name, np.ones(len(values)), unit)
     except FusionError:  # nothing is left given the predictors: no correlation either
         return None
 
 
-def _groups(x: FloatArray, one: _Sampled, other: _Sampled, leads: list[Latent], random: RowRandom) -> IntArray:
-    """Group rows that are alike in what predictors say of both stages' columns."""
-    columns = np.hstack([s.matrix(s.amounts()) for s in (one, other) if s.amounts()] or [np.zeros((len(x), 0))])
-    columns = columns[:, np.ptp(columns, axis=0) > 0]
-    if not leads and not columns.shape[1]:
+def alike(x: FloatArray, leads: Sequence[Latent | None], others: FloatArray, random: RowRandom) -> IntArray:
+    """Group rows that are alike in what predictors say of columns, shape (rows,).
+
+    Parameters
+    ----------
+    x
+        Predictors, shape (rows, k).
+    leads
+        Columns that count as much as all others together; None stands for one that has no ranks.
+    others
+        Shape (rows, columns), maybe none.
+    random
+        Random numbers of the rows, or of their households, which then stay together.
+    """
+    varying = others[:, np.ptp(others, axis=0) > 0]
+    known = [lead for lead in leads if lead is not None]
+    if not known and not varying.shape[1]:
         return np.zeros(len(x), dtype=np.int64)
-    size = SIZES[len(x) >= 10_000]
-    return neighbourhoods(x, leads, columns if columns.shape[1] else None, size, random)
+    return neighbourhoods(x, known, varying if varying.shape[1] else None, SIZES[len(x) >= 10_000], random)
 
 
 def _lead(
@@ -201,10 +226,7 @@ def _classes(side: _Sampled, column: str) -> tuple[IntArray, list[str]]:
     if variable is not None and variable.kind.is_class:
         levels, code = np.unique(values.astype(np.int64), return_inverse=True)
         return code.astype(np.int64), [str(variable.levels[k]) for k in levels]
-    code = np.unique(groups_of(values, np.ones(len(values)), QUARTERS), return_inverse=True)[1].astype(np.int64)
-    ends = [(values[code == k].min(), values[code == k].max()) for k in range(code.max() + 1)]
-    written = [(format_number(float(low)), format_number(float(high))) for low, high in ends]
-    return code, [low if low == high else f"{low} to {high}" for low, high in written]
+    return amount_groups(values, np.ones(len(values)), QUARTERS)
 
 
 def _all_pairs(one: _Sampled, other: _Sampled, group: IntArray) -> list[dict[str, Any]]:
