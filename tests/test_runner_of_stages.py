@@ -196,6 +196,22 @@ def test_recipes_that_say_something_unknown(folder, tmp_path, old, new, message)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("key", "stage"), [("by", "wealth"), ("of", "spending")])
+def test_a_class_on_the_page_is_refused_before_anything_is_drawn(folder, tmp_path, key, stage):
+    for name in ("scf.csv", "cex.csv"):
+        donor = pd.read_csv(folder / name)
+        donor.assign(**{f"kind_{name[:3]}": np.where(donor["x"] > 0, "a", "b")}).to_csv(tmp_path / name, index=False)
+    (tmp_path / "receiver.csv").write_bytes((folder / "receiver.csv").read_bytes())
+    text = RECIPE.replace('["house", "cash", "worth"]', '["house", "cash", "worth", "kind_scf"]')
+    text = text.replace('["spent"]', '["spent", "kind_cex"]')
+    column = "kind_scf" if key == "by" else "kind_cex"
+    (tmp_path / "recipe.toml").write_text(text + f'[report]\n{key} = "{column}"\n')
+    seen = []
+    with pytest.raises(RecipeError, match=rf"{key} of .report. is '{column}', a class.*that stage '{stage}' gives"):
+        run(tmp_path / "recipe.toml", before=seen.append)
+    assert not seen
+
+
 def test_tenths_have_equal_weight_and_shares_add_up():
     rng = np.random.default_rng(1)
     y, z, w = rng.normal(size=5000), rng.gamma(1, 1, 5000), rng.gamma(2, 1, 5000)

@@ -155,6 +155,9 @@ def _columns(fused: Fused, by: str | None, of: str | None) -> tuple[str, str]:
     for column in chosen:
         if column not in fused.imputations.columns:
             raise FusionError(f"{column!r} was not imputed", closest(column, fused.imputations.columns))
+        variable = next((f.variables[column] for f in fused.fusions.values() if column in f.targets), None)
+        if variable is not None and variable.kind.is_class and not set(variable.levels) <= {0, 1}:
+            raise FusionError(f"{column!r} is a class", "Cross two amounts, or columns of 0 and 1.")
     if any(set(chosen) <= set(one.columns) for one in fused.stages.values()):
         raise FusionError(
             f"{chosen[0]!r} and {chosen[1]!r} are from one donor", "The cross table is of two donors' columns."

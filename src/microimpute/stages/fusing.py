@@ -23,7 +23,7 @@ from microimpute.stages.joining import Fused, joined
 from microimpute.stages.links import Link, Linker, check_links
 from microimpute.stages.overlap import check_trim, measure, without
 from microimpute.stages.span import check_classes, last_edits, make_mender, observed_columns, without_gaps
-from microimpute.stages.stage import Stage, check_order
+from microimpute.stages.stage import Stage, as_survey, check_order
 from microimpute.survey import Survey
 
 __all__ = ["fuse"]
@@ -85,6 +85,8 @@ def fuse(
     for stage in stages:
         check_trim(stage.trim, stage.name)
     asked = [edit if isinstance(edit, Edit) else Edit(edit) for edit in edits]
+    check_classes({repr(str(e.rule)): e.columns for e in asked}, stages)
+    check_classes({f"the link of {k.first!r} and {k.second!r}": (k.first, k.second) for k in links}, stages)
     observed, gaps = without_gaps(observed_columns(asked, stages, base))
     done: list[StageDrawn] = []
     for number, stage in enumerate(stages):
@@ -95,8 +97,6 @@ def fuse(
         check_method(first, chosen)
         if before:
             before(first)
-        check_classes({repr(str(e.rule)): e.columns for e in asked}, first)
-        check_classes({f"the link of {k.first!r} and {k.second!r}": (k.first, k.second) for k in links}, first)
         own_links = [link for link in links if link.second in stage.gives()]
         bridges = tuple(bridge.name for bridge in stage.bridges)
         linker = Linker(own_links, first, bridges, own_seed, draws, base.weights())
@@ -138,11 +138,6 @@ def _after(
         mender.mend(block, observed | earlier, again)
 
     return after
-
-
-def as_survey(given: Any) -> Survey:
-    """Return a survey of what may be a frame or a path."""
-    return given if isinstance(given, Survey) else Survey(given)
 
 
 def stage_seed(seed: int, number: int) -> int:

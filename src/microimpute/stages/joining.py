@@ -67,7 +67,7 @@ def joined(base: Survey, done: Sequence[StageDrawn], gaps: Sequence[Note]) -> Fu
         "edits": [a.plain() for d in done for a in d.mender.accounts],
         "links": [link for d in done for link in d.linker.plain()],
         "notes": [
-            *(asdict(n) for n in [*gaps, *_trimmed(done)]),
+            *(asdict(n) for n in [*gaps, *_trimmed(done), *_unlucky(done)]),
             *(n for one in made.values() for n in one.manifest["notes"]),
         ],
     }
@@ -89,6 +89,10 @@ def _trimmed(done: Sequence[StageDrawn]) -> list[Note]:
         )
         for name, t in found
     ]
+
+
+def _unlucky(done: Sequence[StageDrawn]) -> list[Note]:
+    return [note for d in done for note in dict.fromkeys(d.mender.notes)]
 
 
 def _pair(a: StageDrawn, b: StageDrawn, weight: FloatArray) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from microimpute.methods.base import Method
 from microimpute.rules import Rule, derivation_order, parse_all
 from microimpute.survey import Survey
 
-__all__ = ["Bridge", "Stage", "check_order"]
+__all__ = ["Bridge", "Stage", "as_survey", "check_order"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -117,6 +117,11 @@ class Stage:
         return tuple(dict.fromkeys([*self.targets, *totals]))
 
 
+def as_survey(given: Any) -> Survey:
+    """Return a survey of what may be a frame or a path."""
+    return given if isinstance(given, Survey) else Survey(given)
+
+
 def check_order(stages: Sequence[Stage], receiver: Survey) -> None:
     """Check that stages can be drawn one after the other.
 
@@ -147,7 +152,7 @@ def check_order(stages: Sequence[Stage], receiver: Survey) -> None:
 
 
 def _check_bridge(bridge: Bridge, stage: Stage, receiver: Survey, done: set[str], given: Mapping[str, str]) -> None:
-    donor = stage.donor if isinstance(stage.donor, Survey) else Survey(stage.donor)
+    donor = as_survey(stage.donor)
     where = f"bridge {bridge.name!r} of stage {stage.name!r}"
     for column in bridge.earlier:
         if column in done:
