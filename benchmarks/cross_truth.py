@@ -1,6 +1,6 @@
 """Two donors against the truth: files that hold both variables are divided, so that what fusion loses is known.
 
-    python benchmarks/cross_truth.py pension.csv.gz fmli_2013q3_2016q1_subset.csv.gz
+    python benchmarks/cross_truth.py pension.csv.gz fmli_2013q3_2016q1_subset.csv.gz [--only ce]
 
 Each file's households are divided at random into four: a donor of Y, a donor of Z, a receiver with neither, and an
 auxiliary file with both. Printed per file, as means over divisions of households:
@@ -193,9 +193,12 @@ def main() -> None:
     parser.add_argument("sipp", type=Path, help="SIPP 1991: wealth and pension accounts")
     parser.add_argument("interviews", type=Path, help="CE Interview: liquid assets and spending")
     parser.add_argument("--divisions", type=int, default=8)
+    parser.add_argument("--only", choices=("sipp", "ce"), help="one of the two files")
     said = parser.parse_args()
-    report("SIPP 1991: pension accounts (Z) and other wealth (Y)", sipp(said.sipp), said.divisions)
-    report("CE Interview: spending (Z) and liquid assets (Y)", interviews(said.interviews), said.divisions)
+    if said.only != "ce":
+        report("SIPP 1991: pension accounts (Z) and other wealth (Y)", sipp(said.sipp), said.divisions)
+    if said.only != "sipp":
+        report("CE Interview: spending (Z) and liquid assets (Y)", interviews(said.interviews), said.divisions)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from microimpute import Imputations
 from microimpute.cli import main
 from microimpute.errors import RecipeError
 from microimpute.recipe_of_stages import StagedRecipe, read_recipe
-from microimpute.report.crossing import shares, tenth_of
+from microimpute.report.crossing import shares
 from microimpute.runner import run, verify
+from microimpute.weighted import groups_of
 
 RECIPE = """
 title = "Made up"
@@ -31,6 +32,7 @@ name = "spending"
 donor = {path = "cex.csv"}
 fusion = {targets = ["spent"], predictors = ["x"]}
 method = "hotdeck"
+trim = 0.05
 
 [[link]]
 first = "worth"
@@ -88,6 +90,11 @@ def test_the_page_says_what_is_not_known(done):
     assert "What these data cannot tell" in page
     assert "wealth and spending: a rank correlation given the predictors, from outside these data" in page
     assert "spent &lt;= worth + 3 income" in page
+    assert "worth and spent together" in page
+    assert len(re.findall(r"<td>[^<]+<small>", page)) == 16  # quarters by quarters
+    assert "exchanged with worth and spent" in page
+    assert re.search(r"% of the receivers’ weight is flagged", page)
+    assert re.search(r"<p>\d+ donor rows that are like no receiver, \d.*% of the donors’ weight, were left out", page)
     assert len(re.findall(r"<tr><th>\d+</th>", page)) == 10
 
 
@@ -134,7 +141,12 @@ def test_the_command_line_runs_it(folder, done):
     )  # fmt: skip
     assert got.exit_code == 0, got.output
     assert "What these data cannot tell" in got.output
+    assert re.search(
+        r"rank correlation of worth and spent: 0.\d\d as drawn; any from -?0.\d\d to 0.\d\d agrees", got.output
+    )
     assert "Stage wealth" in got.output
+    assert re.search(r"  - spending: \d+\.\d% of their weight; the report says who", got.output)
+    assert re.search(r"  ! Stage spending left out \d+ donor rows like no receiver", got.output)
     assert (folder / "again" / "imputations.parquet").read_bytes() == (done / "imputations.parquet").read_bytes()
     bad = CliRunner().invoke(
         main, ["run", str(folder / "recipe.toml"), "--donor", "scf.csv", "--out", str(folder / "no")]
@@ -165,6 +177,7 @@ def test_gaps_in_rules_are_told(folder, tmp_path):
     ("old", "new", "message"),
     [
         ('name = "wealth"\n', "", "stage 1 has no name"),
+        ("trim = 0.05", 'trim = "some"', "trim of stage 2 is 'some'"),
         ("rho = {", "ro = {", "unknown key 'ro'"),
         ('second = "spent"\n', "", "link 1.* has no second"),
         ('method = "hotdeck"', 'methode = "hotdeck"', "unknown key 'methode'"),
@@ -191,13 +204,29 @@ def test_recipes_that_say_something_unknown(folder, tmp_path, old, new, message)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("key", "stage"), [("by", "wealth"), ("of", "spending")])
+def test_a_class_on_the_page_is_refused_before_anything_is_drawn(folder, tmp_path, key, stage):
+    for name in ("scf.csv", "cex.csv"):
+        donor = pd.read_csv(folder / name)
+        donor.assign(**{f"kind_{name[:3]}": np.where(donor["x"] > 0, "a", "b")}).to_csv(tmp_path / name, index=False)
+    (tmp_path / "receiver.csv").write_bytes((folder / "receiver.csv").read_bytes())
+    text = RECIPE.replace('["house", "cash", "worth"]', '["house", "cash", "worth", "kind_scf"]')
+    text = text.replace('["spent"]', '["spent", "kind_cex"]')
+    column = "kind_scf" if key == "by" else "kind_cex"
+    (tmp_path / "recipe.toml").write_text(text + f'[report]\n{key} = "{column}"\n')
+    seen = []
+    with pytest.raises(RecipeError, match=rf"{key} of .report. is '{column}', a class.*that stage '{stage}' gives"):
+        run(tmp_path / "recipe.toml", before=seen.append)
+    assert not seen
+
+
 def test_tenths_have_equal_weight_and_shares_add_up():
     rng = np.random.default_rng(1)
     y, z, w = rng.normal(size=5000), rng.gamma(1, 1, 5000), rng.gamma(2, 1, 5000)
-    group = tenth_of(y, w)
+    group = groups_of(y, w, 10)
     np.testing.assert_allclose(np.bincount(group, w) / w.sum(), 0.1, atol=0.002)
     assert (np.diff([y[group == k].mean() for k in range(10)]) > 0).all()
-    ties = tenth_of(np.r_[np.zeros(600), 1 + np.arange(400.0)], np.ones(1000))
+    ties = groups_of(np.r_[np.zeros(600), 1 + np.arange(400.0)], np.ones(1000), 10)
     assert len(set(ties[:600])) == 1  # rows of one value stay together
     share, variance = shares(pd.DataFrame({"y": y, "z": z, "w": w}), "w", "y", "z")
     assert share.sum() == pytest.approx(1)

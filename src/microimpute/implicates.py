@@ -17,11 +17,11 @@ from microimpute.frames import Series, make_series
 from microimpute.fusion import Fusion
 from microimpute.imputations import Imputations
 from microimpute.keyed import RowRandom, generator
-from microimpute.kinds import Table, decode
+from microimpute.kinds import Table, decode, is_whole
 from microimpute.methods.base import DonorMethod, Method
 from microimpute.resampling import how, resampled
 
-__all__ = ["After", "Again", "Drawn", "Progress", "Workers", "collect", "draw_all", "draw_into", "fit"]
+__all__ = ["After", "Again", "Drawn", "Progress", "Workers", "collect", "draw_all", "draw_into", "fit", "round_whole"]
 
 FloatArray = npt.NDArray[np.float64]
 Progress = Callable[[str, float], None]
@@ -98,6 +98,7 @@ def draw_all(
             tell(f"implicate {i} of {m}: drawing", (i - 0.5) / m)
             use = draw_into(drawn[i - 1], fitted, ready.receivers, RowRandom(seed, i, ready.receiver_keys), pool)
             uses += [use] if use else []
+            round_whole(drawn[i - 1], ready)
             if after is not None:
                 after(i, drawn[i - 1], _again(fitted, ready, i, seed, pool))
     tell("drawn", 1.0)
@@ -133,9 +134,20 @@ def _again(fitted: Method, fusion: Fusion, implicate: int, seed: int, pool: Thre
         out = np.empty((len(rows), len(fusion.targets)))
         rng = RowRandom(other, implicate, fusion.receiver_keys[rows])
         draw_into(out, fitted, fusion.receivers.take(rows), rng, pool)
+        round_whole(out, fusion)
         return out
 
     return redraw
+
+
+def round_whole(block: FloatArray, fusion: Fusion) -> None:
+    """Round targets that are whole numbers in place, shape (rows, targets), as the file will hold them.
+
+    Rules, bridges and totals then see what is written.
+    """
+    for j, target in enumerate(fusion.targets):
+        if is_whole(fusion.variables[target]):
+            np.rint(block[:, j], out=block[:, j])
 
 
 def fit(fusion: Fusion, method: Method, implicate: int, seed: int) -> Method:

@@ -14,7 +14,7 @@ from microimpute.errors import FusionError
 from microimpute.frames import Series, make_series
 from microimpute.ties import Ties
 
-__all__ = ["Kind", "Table", "Variable", "decode", "describe", "encode"]
+__all__ = ["Kind", "Table", "Variable", "decode", "describe", "encode", "is_whole"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -273,11 +273,10 @@ def decode(values: FloatArray, variable: Variable, backend: nw.Implementation) -
     -------
     narwhals.Series
     """
-    dtype = variable.dtype
+    dtype, levels = variable.dtype, list(variable.levels)
     if not variable.kind.is_class:
-        numeric = np.rint(values) if dtype is not None and dtype.is_integer() else values
+        numeric = np.rint(values) if is_whole(variable) else values
         return make_series(variable.name, numeric, nw.Float64, backend).cast(dtype or nw.Float64)
-    levels = list(variable.levels)
     chosen = [levels[c] for c in values.astype(np.int64)]
     target = dtype if dtype not in (None, nw.Object) else None
     if backend.is_pyarrow() and target == nw.Enum:
@@ -286,6 +285,11 @@ def decode(values: FloatArray, variable: Variable, backend: nw.Implementation) -
         return _pandas_categorical(values, variable)
     series = make_series(variable.name, chosen, None, backend)
     return series if target is None else series.cast(target)
+
+
+def is_whole(variable: Variable) -> bool:
+    """Say whether a column's type is one of whole numbers, to which draws are rounded."""
+    return not variable.kind.is_class and variable.dtype is not None and variable.dtype.is_integer()
 
 
 def _pandas_categorical(values: FloatArray, variable: Variable) -> Series:

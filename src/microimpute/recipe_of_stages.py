@@ -58,6 +58,8 @@ class StagePart:
         Names of the crosswalk's bridges that are used.
     method, settings
         As in ``[impute]``.
+    trim
+        Share of trimming of donors that are like no receiver.
     """
 
     name: str
@@ -66,6 +68,7 @@ class StagePart:
     bridges: tuple[str, ...] = ()
     method: str = "forest"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    trim: float | None = None
 
 
 @dataclass(frozen=True)
@@ -236,7 +239,14 @@ def _stage(content: Any, number: int, folder: Path) -> StagePart:
         bridges=tuple(typed(b, str, f"bridges of {where}") for b in bridges),
         method=typed(content.get("method", "forest"), str, f"method of {where}"),
         settings=dict(typed(content.get("settings", {}), Mapping, f"settings of {where}")),
+        trim=_share(content["trim"], f"trim of {where}") if "trim" in content else None,
     )
+
+
+def _share(given: Any, where: str) -> float:
+    if not isinstance(given, int | float) or isinstance(given, bool):
+        raise RecipeError(f"{where} is {given!r}", "Give a share from 0 to below 0.5, such as 0.01.")
+    return float(given)
 
 
 _KINDS: dict[str, type] = {"first": str, "second": str, "rule": str, "repair": str, "limit": int, "by": str, "of": str}

@@ -75,9 +75,11 @@ def stages(done: StagedResult) -> str:
         parts += [f"  {'! ' if n.warning else '- '}{n.text}" for n in fusion.notes if n.warning or n.count]
         own = done.fused.stages[name]
         parts += ["", f"{own.m} implicates by {own.manifest['method']['name']}:", _imputed(Result(own, fusion)), ""]
+    parts += _covered(manifest["stages"])
     parts += _calibrations(manifest)
     parts += ["What these data cannot tell:"]
     parts += [f"  ! {' and '.join(pair['stages'])}: {pair['assumed']}." for pair in manifest["pairs"]]
+    parts += [line for pair in manifest["pairs"] for line in _leading_pairs(pair)]
     for link in manifest["links"]:
         reached = ", ".join(f"{v:.2f}" for v in link["reached"])
         parts.append(f"  - rank correlation of {link['first']} and {link['second']} given the predictors: {reached}")
@@ -92,6 +94,26 @@ def stages(done: StagedResult) -> str:
     own_notes = [note for note in manifest["notes"] if note not in told]
     parts += [f"  {'!' if note['warning'] else '-'} {note['text']}" for note in own_notes]
     return "\n".join([*parts, ""])
+
+
+def _covered(stages: list[dict[str, Any]]) -> list[str]:
+    """Say of each stage how many receivers have no comparable donors."""
+    measured = [(s["name"], s["overlap"]["all"]["share"]) for s in stages if s["overlap"]["measured"]]
+    lines = [f"  - {name}: {share:.1%} of their weight; the report says who" for name, share in measured]
+    return ["Receivers without comparable donors:", *lines, ""] if lines else []
+
+
+def _leading_pairs(pair: dict[str, Any]) -> list[str]:
+    """Say of the columns that lead two stages which rank correlations agree with both donors."""
+    found = {(c["first"], c["second"]): c["rank_correlation"] for c in pair["uncertainty"]["columns"]}
+    lines = []
+    for lead in pair["uncertainty"]["leading"]:
+        figures = found.get((lead["first"], lead["second"]))
+        if figures is not None and figures["drawn"] is not None:
+            drawn, least, most = (f"{figures[key]:.2f}" for key in ("drawn", "least", "most"))
+            said = f"{drawn} as drawn; any from {least} to {most} agrees with both donors"
+            lines.append(f"  - rank correlation of {lead['first']} and {lead['second']}: {said}.")
+    return lines
 
 
 def _surveys_read(fusion: Fusion) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from microimpute import Survey
 from microimpute.errors import FusionError
+from microimpute.methods.hotdeck import HotDeck
 from microimpute.rules import AtMost, parse
 from microimpute.stages import Edit, Link, Stage, fuse
 
@@ -102,3 +103,81 @@ def test_a_row_is_drawn_again_as_often_as_the_rule_that_it_breaks_allows(frames)
     assert alone["after"] > 0
     assert alone["drawn_again"] == alone["before"]
     assert beside == alone
+
+
+def test_a_class_in_a_link_is_refused_before_anything_is_drawn(frames):
+    wealth, spending, receiver = frames
+    given = stages((wealth, spending.assign(kind=np.where(spending["x"] > 0, "a", "b")), receiver))
+    last = Stage("spending", given[1].donor, ["spending", "kind"], ["x"], method="hotdeck")
+    seen = []
+    with pytest.raises(FusionError, match=r"the link of 'wealth' and 'kind' needs amounts, but 'kind' is a class"):
+        fuse(receiver, [given[0], last], links=[Link("wealth", "kind", 0.2)], m=1, before=seen.append)
+    assert not seen
+
+
+class Between(HotDeck):
+    """A method of somebody's own that draws between whole numbers; ours give values that donors have."""
+
+    name = "between"
+
+    def draw(self, X, rng):
+        return super().draw(X, rng) + 0.4
+
+
+def test_rules_see_whole_numbers_as_they_are_written(frames):
+    """3.4 cars are written as 3: what breaks a rule is counted of those, and totals are made of them."""
+    wealth, spending, receiver = frames
+    cars = spending.assign(cars=(3 * spending["spending"]).astype(int))
+    given = [
+        Stage("wealth", wealth[["x", "wealth"]], ["wealth"], ["x"], method="hotdeck"),
+        Stage("cars", cars, ["cars", "spending"], ["x"], rules=["both = cars + spending"], method=Between()),
+    ]
+    bound = Survey(receiver.assign(bound=np.full(ROWS, 1.7)))  # and one and a half: rules forgive rounded dollars
+    counted, redrawn = (
+        fuse(bound, given, edits=[Edit("cars <= bound", r)], m=2).imputations for r in ("count", "redraw")
+    )
+    written = counted.numbers("cars")
+    assert (written == 3).any()
+    assert counted.manifest["edits"][0]["before"] == (written > 3.2).sum() > 0
+    np.testing.assert_allclose(counted.numbers("both"), written + counted.numbers("spending"))
+    again = redrawn.numbers("cars")
+    assert redrawn.manifest["edits"][0]["after"] == (again > 3.2).sum()
+    assert (again[written > 3.2] == 3).any()  # drawn again as 3.4, which would not do
+
+
+def test_a_few_receivers_whom_no_draw_helps_do_not_stop_a_run(frames):
+    receiver = Survey(frames[2].assign(id=np.arange(ROWS), cap=np.where(np.arange(ROWS) == 7, -9.0, 1e9)), keys="id")
+    made = fuse(receiver, stages(frames), edits=[Edit("spending <= cap", limit=3)], m=1).imputations
+    said = made.manifest["edits"][0]
+    assert (said["before"], said["after"], said["drawn_again"]) == (1, 1, 3)
+    text = made.manifest["notes"][0]["text"]
+    assert text.startswith(
+        "none of 3 draws of stage 'spending' keeps 'spending <= cap', for the one that breaks it (id 7)"
+    )
+    plain = fuse(receiver, stages(frames), m=1).imputations
+    assert np.array_equal(made.numbers("spending"), plain.numbers("spending"))
+    nine, ten = (frames[2].assign(cap=np.where(np.arange(ROWS) < n, -9.0, 1e9)) for n in (9, 10))
+    fuse(nine, stages(frames), edits=[Edit("spending <= cap", limit=3)], m=1)
+    with pytest.raises(FusionError, match=r"for any of the 10 receivers that break it \(row 0, row 1, row 2, …\)"):
+        fuse(ten, stages(frames), edits=[Edit("spending <= cap", limit=3)], m=1)
+
+
+def test_what_adjusting_breaks_of_the_stages_own_rules_is_moved_after():
+    rng = np.random.default_rng(0)
+    donor = pd.DataFrame({"x": rng.normal(size=200), "home": rng.gamma(2, 100, 200), "rooms": rng.gamma(2, 1, 200)})
+    donor["loan"] = donor["home"] / 2
+    donor["net"] = donor["home"] - donor["loan"]
+    owner = (np.arange(60) % 2).astype(float)
+    receiver = pd.DataFrame({"x": rng.normal(size=60), "owner": owner})
+    own = ["net = home - loan", "loan requires home", "loan <= home"]
+    stage = Stage("wealth", donor, ["home", "loan", "rooms"], ["x"], rules=own, method="hotdeck")
+    made = fuse(receiver, [stage], edits=[Edit("home requires owner", "adjust")], m=1).imputations
+    home, loan, net, rooms = (made.numbers(c)[0] for c in ("home", "loan", "net", "rooms"))
+    assert (home[owner == 0] == 0).all()
+    assert (loan[owner == 0] == 0).all()
+    assert (loan[owner == 1] > 0).all()
+    np.testing.assert_allclose(net, home - loan)
+    assert (rooms > 0).all()
+    said = made.manifest["edits"][0]
+    assert (said["adjusted"], said["followed"], said["after"]) == (30, 30, 0)
+    assert all(r["broken_draws"] == 0 for r in made.manifest["rules"])

@@ -27,7 +27,7 @@ from microimpute.dependence.conditional import (
 from microimpute.errors import FusionError
 from microimpute.keyed import Keys, RowRandom
 
-__all__ = ["Reordered", "reorder"]
+__all__ = ["Reordered", "neighbourhoods", "reorder"]
 
 #: Share of a neighbourhood's targets that stands for the columns of the bundle that do not lead, beside the leads.
 OTHERS = 1.0
@@ -182,7 +182,7 @@ def reorder(
     ]
     bundle = latent(z_all[order], x_all, random, "bundle", by_weight)
     rest = None if others is None else as_matrix(others, rows, "the other columns")[order]
-    group = _neighbourhoods(x_all, [*leads, bundle], rest, size, random)
+    group = neighbourhoods(x_all, [*leads, bundle], rest, size, random)
     source = _exchange(leads, bundle, group, asked, begun, random)
     return _account(order, source, group, leads, bundle, by_weight, asked)
 
@@ -196,10 +196,10 @@ def _per_lead(given: float | npt.ArrayLike, leads: int) -> FloatArray:
     return out
 
 
-def _neighbourhoods(
+def neighbourhoods(
     x: FloatArray, targets: list[Latent], others: FloatArray | None, size: int, random: RowRandom
 ) -> IntArray:
-    """Group receivers that are alike in all columns of the bundle, those that lead counting as much as all others."""
+    """Group receivers that are alike in all columns of the bundle; each that leads counts as much as all others."""
     columns = [t.score / np.std(t.score) for t in targets]
     if others is not None:
         rows = np.arange(len(x))

@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.dependence.policy import figure_bounds
-from microimpute.dependence.reordering import reorder
 from microimpute.errors import FusionError, closest
+from microimpute.keyed import RowRandom
 from microimpute.report import words
 from microimpute.stages import Fused
 from microimpute.stages.links import shared_predictors
+from microimpute.stages.uncertainty import alike, latent_or_none, leading, sample
+from microimpute.weighted import groups_of
 
 __all__ = ["TENTHS", "cross", "render_cross"]
 
@@ -22,6 +24,8 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Groups of equal weight.
 TENTHS = 10
+#: Groups of receivers without comparable donors that are shown of a stage.
+SHOWN = 8
 
 
 def cross(fused: Fused, *, title: str, by: str | None = None, of: str | None = None) -> dict[str, Any]:
@@ -55,7 +59,7 @@ def cross(fused: Fused, *, title: str, by: str | None = None, of: str | None = N
     weight = imputations.receiver.weights()
     y, z = imputations.numbers(by), imputations.numbers(of)
     means = np.mean([_means(a, b, weight) for a, b in zip(y, z, strict=True)], axis=0)
-    limits = _limits(fused, by, of, y[0], z[0], weight)
+    limits = _limits(fused, by, of)
     tenths = [
         {
             "tenth": k + 1,
@@ -72,6 +76,7 @@ def cross(fused: Fused, *, title: str, by: str | None = None, of: str | None = N
     manifest = imputations.manifest
     return {
         "title": title, "by": by, "of": of, "m": imputations.m, "rows": len(imputations), "rule": pooled.rule,
+        "shown": SHOWN,
         "tenths": tenths,
         **{key: manifest[key] for key in ("pairs", "links", "edits")},
         "calibration": list(manifest.get("calibration", ())),
@@ -79,21 +84,19 @@ def cross(fused: Fused, *, title: str, by: str | None = None, of: str | None = N
             {
                 "name": s["name"], "donor": s["donor"]["source"], "method": s["method"]["name"],
                 "targets": [t["name"] for t in s["targets"]], "bridges": s["bridges"],
+                "overlap": s["overlap"], "uncovered": _uncovered(s["overlap"]),
             }
             for s in manifest["stages"]
         ],
     }  # fmt: skip
 
 
-def tenth_of(values: FloatArray, weight: FloatArray) -> npt.NDArray[np.int64]:
-    """Put rows into groups of equal weight, 0 … 9, by their values; rows of one value stay together."""
-    order = np.argsort(values, kind="stable")
-    running = np.cumsum(weight[order])
-    first = np.searchsorted(values[order], values, side="left")
-    last = np.searchsorted(values[order], values, side="right") - 1
-    before = np.where(first > 0, running[np.maximum(first - 1, 0)], 0.0)
-    middle = (before + running[last]) / 2 / running[-1]
-    return np.asarray(np.minimum((middle * TENTHS).astype(np.int64), TENTHS - 1))
+def _uncovered(overlap: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the groups with the largest share of receivers without comparable donors, of those above everybody's."""
+    if not overlap["measured"]:
+        return []
+    groups = [g for g in overlap["groups"] if g["flagged"] and g["share"] > overlap["all"]["share"]]
+    return sorted(groups, key=lambda g: -g["share"])[:SHOWN]
 
 
 def shares(frame: Any, weight: str | None, by: str, of: str) -> tuple[FloatArray, FloatArray]:
@@ -104,7 +107,7 @@ def shares(frame: Any, weight: str | None, by: str, of: str) -> tuple[FloatArray
     """
     w = np.ones(len(frame)) if weight is None else np.asarray(frame[weight], dtype=np.float64)
     y, z = (np.asarray(frame[c], dtype=np.float64) for c in (by, of))
-    group = tenth_of(y, w)
+    group = groups_of(y, w, TENTHS)
     held = w * z / np.sum(w * z)
     share = np.bincount(group, held, TENTHS).astype(np.float64)
     own = np.bincount(group, held**2, TENTHS).astype(np.float64)
@@ -112,31 +115,34 @@ def shares(frame: Any, weight: str | None, by: str, of: str) -> tuple[FloatArray
 
 
 def _means(y: FloatArray, z: FloatArray, weight: FloatArray) -> FloatArray:
-    group = tenth_of(y, weight)
+    group = groups_of(y, weight, TENTHS)
     return np.bincount(group, weight * z, TENTHS) / np.maximum(np.bincount(group, weight, TENTHS), 1e-300)
 
 
-def _limits(
-    fused: Fused, by: str, of: str, y: FloatArray, z: FloatArray, weight: FloatArray
-) -> list[tuple[float | None, float | None]]:
-    """Return the least and largest share of each tenth and those above, over all pairings, of implicate 1.
+def _limits(fused: Fused, by: str, of: str) -> list[tuple[float | None, float | None]]:
+    """Return the least and largest share of each tenth and those above, over all pairings.
 
-    Pairings are those within neighbourhoods of the predictors; that a row is in this tenth or above, times an amount,
-    is supermodular, so that the bounds are exact.
+    Pairings are those within neighbourhoods of the predictors, of rows drawn from all implicates (see
+    `stages.uncertainty.sample`); that a row is in this tenth or above, times an amount, is supermodular, so that the
+    bounds are exact.
     """
     stage = next(name for name, one in fused.stages.items() if of in one.columns)
-    fusion = fused.fusions[stage]
-    bridges = [b["name"] for s in fused.imputations.manifest["stages"] if s["name"] == stage for b in s["bridges"]]
-    x = shared_predictors(fusion, bridges)
-    near = reorder(x, y, z, 0.0, fusion.receiver_keys, weight=weight).neighbourhood
-    group, total = tenth_of(y, weight).astype(np.float64), float(np.average(z, weights=weight))
+    fusion, made = fused.fusions[stage], fused.imputations
+    bridges = [b["name"] for s in made.manifest["stages"] if s["name"] == stage for b in s["bridges"]]
+    seed = fused.stages[stage].manifest["seed"]
+    rows, implicate, keys = sample(fusion.receiver_keys, made.receiver.weights(), made.m, seed)
+    x, unit = shared_predictors(fusion, bridges)[rows], fusion.receiver_keys[rows]
+    y, z = (made.numbers(c)[implicate, rows] for c in (by, of))
+    leads = [latent_or_none(v, x, c, RowRandom(seed, 1, keys), unit) for c, v in ((by, y), (of, z))]
+    near = alike(x, leads, np.zeros((len(rows), 0)), RowRandom(seed, 1, unit))
+    group, total = groups_of(y, np.ones(len(y)), TENTHS).astype(np.float64), float(z.mean())
     out: list[tuple[float | None, float | None]] = [(None, None)]  # the first and all above it have everything
     for k in range(1, TENTHS):
 
         def held(g: FloatArray, amount: FloatArray, k: int = k) -> FloatArray:
             return np.asarray((g >= k) * amount, dtype=np.float64)
 
-        found = figure_bounds(held, group, z, near, weight=weight, shape="supermodular")
+        found = figure_bounds(held, group, z, near, shape="supermodular")
         out.append((found.low / total, found.high / total))
     return out
 
@@ -146,20 +152,18 @@ def _columns(fused: Fused, by: str | None, of: str | None) -> tuple[str, str]:
     if by is None and of is None and links:
         by, of = links[0]["first"], links[0]["second"]
     ends = list(fused.stages)
-    chosen = [by or _leading(fused, ends[0]), of or _leading(fused, ends[-1])]
+    chosen = [by or leading(fused.fusions[ends[0]]), of or leading(fused.fusions[ends[-1]])]
     for column in chosen:
         if column not in fused.imputations.columns:
             raise FusionError(f"{column!r} was not imputed", closest(column, fused.imputations.columns))
+        variable = next((f.variables[column] for f in fused.fusions.values() if column in f.targets), None)
+        if variable is not None and variable.kind.is_class and not set(variable.levels) <= {0, 1}:
+            raise FusionError(f"{column!r} is a class", "Cross two amounts, or columns of 0 and 1.")
     if any(set(chosen) <= set(one.columns) for one in fused.stages.values()):
         raise FusionError(
             f"{chosen[0]!r} and {chosen[1]!r} are from one donor", "The cross table is of two donors' columns."
         )
     return chosen[0], chosen[1]
-
-
-def _leading(fused: Fused, stage: str) -> str:
-    fusion = fused.fusions[stage]
-    return fusion.derived[-1] if fusion.derived else fusion.targets[0]
 
 
 def render_cross(summary: Mapping[str, Any]) -> str:

@@ -16,11 +16,12 @@ from microimpute.imputations import Imputations
 from microimpute.methods.base import method as method_named
 from microimpute.recipe import SurveyPart
 from microimpute.recipe_of_stages import StagedRecipe, StagePart
+from microimpute.rules import derivation_order, parse_all
 from microimpute.runner.calibrating import Asked, calibrated, check_calibrations
 from microimpute.runner.files import REPORT, fusion_parts, harmonised, input_facts, read_survey, refuse_missing
 from microimpute.stages import Bridge, Edit, Fused, Link, Stage, fuse
 from microimpute.stages.declared import declared_bridges
-from microimpute.stages.span import observed_columns
+from microimpute.stages.span import class_of, observed_columns
 from microimpute.survey import Survey, replace_survey
 
 __all__ = ["StagedResult", "run_several"]
@@ -61,7 +62,7 @@ def run_several(
     stages = [_stage(part, known, receiver) for part in known.stages]
     edits = [Edit(edit.rule, edit.repair, edit.limit) for edit in known.edits]
     tell("checking", 0.1)
-    _check_report(known, stages)
+    crossed = _check_report(known, stages)
     asked = check_calibrations(known.calibrate, receiver, _planned(stages, receiver) if known.calibrate else [])
     fused = fuse(
         receiver,
@@ -77,7 +78,7 @@ def run_several(
     )
     done = _told(known, _calibrated(fused, asked, observed_columns(edits, stages, receiver)))
     if out is not None:
-        _write(known, done, Path(out), tell)
+        _write(known, done, crossed, Path(out), tell)
     tell("done", 1.0)
     return done
 
@@ -143,18 +144,39 @@ def _calibrated(fused: Fused, asked: Asked, observed: Mapping[str, Any]) -> Fuse
     return Fused(whole, stages, fused.fusions)
 
 
-def _check_report(known: StagedRecipe, stages: Sequence[Stage]) -> None:
-    """Check before the long part that the report can be made: two columns of two donors."""
+def _check_report(known: StagedRecipe, stages: Sequence[Stage]) -> tuple[str, str]:
+    """Check before the long part that the report can be made, and return its two columns, of two donors."""
     place = {column: stage.name for stage in stages for column in stage.gives()}
     by, of = known.report.by, known.report.of
     for key, column in (("by", by), ("of", of)):
         if column is not None and column not in place:
             raise RecipeError(f"{key} of [report] is {column!r}, which no stage gives", closest(column, place))
-    if by is None and of is None:
-        return  # those of the first link, or of the first and the last stage
-    ends = (place[by] if by else stages[0].name, place[of] if of else stages[-1].name)
+    by, of = _crossed(known, stages)
+    ends = (place[by], place[of])
     if ends[0] == ends[1]:
         raise RecipeError(f"by and of in [report] are both of stage {ends[0]!r}", "Name columns of two stages there.")
+    for key, column in (("by", by), ("of", of)):
+        if any(class_of(stage, column) for stage in stages):
+            raise RecipeError(
+                f"{key} of [report] is {column!r}, a class",
+                f"Write [report] with {key} an amount, or a column of 0 and 1, that stage {place[column]!r} gives.",
+            )
+    return by, of
+
+
+def _crossed(known: StagedRecipe, stages: Sequence[Stage]) -> tuple[str, str]:
+    """Return the two columns that the page crosses: those named, of the first link, or of the first and last stage."""
+    by, of = known.report.by, known.report.of
+    if by is None and of is None and known.links:
+        return known.links[0].first, known.links[0].second
+    return by or _lead(stages[0]), of or _lead(stages[-1])
+
+
+def _lead(stage: Stage) -> str:
+    """Return the column that stands for a stage: its last total, else its first target that can be computed with."""
+    totals = [i.total for i in derivation_order(parse_all(stage.rules))]
+    amounts = [t for t in stage.targets if class_of(stage, t) is None]
+    return totals[-1] if totals else (amounts or list(stage.targets))[0]
 
 
 def _sides(known: StagedRecipe) -> dict[str, SurveyPart]:
@@ -179,11 +201,12 @@ def _stage(part: StagePart, known: StagedRecipe, receiver: Survey) -> Stage:
         receiver=seen,
         bridges=bridges,
         method=method_named(part.method, part.settings),
+        trim=part.trim,
         **fusion_parts(part.fusion, donor, where),
     )
 
 
-def _write(known: StagedRecipe, done: StagedResult, out: Path, tell: Progress) -> None:
+def _write(known: StagedRecipe, done: StagedResult, crossed: tuple[str, str], out: Path, tell: Progress) -> None:
     from microimpute.report.crossing import cross, render_cross
     from microimpute.report.render import render
     from microimpute.report.summarise import summarise
@@ -192,7 +215,7 @@ def _write(known: StagedRecipe, done: StagedResult, out: Path, tell: Progress) -
         tell("writing", 0.65)
         storage.write_tables(done.imputations, scratch)
         tell("making the reports", 0.75)
-        pages = {REPORT: render_cross(cross(done.fused, title=known.title, by=known.report.by, of=known.report.of))}
+        pages = {REPORT: render_cross(cross(done.fused, title=known.title, by=crossed[0], of=crossed[1]))}
         for part in known.stages:
             concepts, remarks = _said(part, done.fused)
             title = f"{known.title}: {part.name}"

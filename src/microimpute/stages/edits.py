@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from microimpute.checks import Note
 from microimpute.errors import FusionError, closest
 from microimpute.rules import AtMost, NonNegative, Requires, Rule, parse
 
@@ -23,6 +24,8 @@ Columns = Mapping[str, FloatArray]
 #: (rows that need another draw, attempt 1, 2, …) → new draws, shape (len(rows), targets).
 Redraw = Callable[[IntArray, int], FloatArray]
 
+#: Fewest receivers of whom none keeps a rule that stop a run; fewer may be bad luck, and are named in a note.
+HOPELESS = 10
 #: What can be done about a broken rule.
 REPAIRS = ("redraw", "adjust", "count")
 
@@ -82,6 +85,8 @@ class Account:
         Rows that broke it as drawn, and that still do.
     drawn_again, adjusted
         Bundles drawn again, and rows moved.
+    followed
+        Values of the same bundles moved after them, so that the stage's own rules hold: a mortgage whose home is gone.
     """
 
     rule: str
@@ -91,6 +96,7 @@ class Account:
     after: int = 0
     drawn_again: int = 0
     adjusted: int = 0
+    followed: int = 0
 
     def plain(self) -> dict[str, Any]:
         """Return plain values for a manifest."""
@@ -115,6 +121,15 @@ class Mender:
         Derived total → targets that are added up in it.
     names
         Row number → how an error calls that receiver.
+    own
+        The stage's own rules that can be adjusted to: what adjusting breaks of them is moved after.
+
+    Attributes
+    ----------
+    accounts
+        One per rule.
+    notes
+        Rules that could not be kept for a few receivers.
     """
 
     edits: Sequence[Edit]
@@ -123,7 +138,9 @@ class Mender:
     derive: Callable[[dict[str, FloatArray]], dict[str, FloatArray]]
     parts: Mapping[str, tuple[str, ...]]
     names: Callable[[int], str]
+    own: Sequence[Rule] = ()
     accounts: list[Account] = field(init=False)
+    notes: list[Note] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.accounts = [Account(str(e.rule), e.repair, self.stage) for e in self.edits]
@@ -143,7 +160,8 @@ class Mender:
         Raises
         ------
         FusionError
-            If a rule holds for none of the rows that broke it, however often they are drawn: names rule and receivers.
+            If a rule holds for none of the rows that broke it, `HOPELESS` or more, however often they are drawn: names
+            rule and receivers. Of fewer rows a note says so: they may have been unlucky.
         """
         if not self.edits:
             return
@@ -152,7 +170,9 @@ class Mender:
         self._redraw(block, known, redraw)
         for edit, account in zip(self.edits, self.accounts, strict=True):
             if edit.repair == "adjust":
-                account.adjusted += self._adjust(edit, block, known)
+                moved = self._adjust(edit.rule, block, known)
+                account.adjusted += len(moved)
+                account.followed += self._follow(moved, block, known)
         columns = self._all(block, known)
         for edit, account in zip(self.edits, self.accounts, strict=True):
             account.after += int(edit.broken(columns).sum())
@@ -193,30 +213,46 @@ class Mender:
         columns = self._all(block, known)
         for edit, _ in chosen:
             was, still = begun[id(edit)], edit.broken(columns)
-            if was.any() and still[was].all():
-                rows = np.flatnonzero(was)
-                first = ", ".join(self.names(int(r)) for r in rows[:3]) + (", …" if len(rows) > 3 else "")
-                others = [str(e.rule) for e, _ in chosen if e is not edit]
-                beside = f" beside {' and '.join(others)}" if others else ""
-                raise FusionError(
-                    f"none of {edit.limit} draws of stage {self.stage!r} keeps {str(edit.rule)!r}{beside}, for any of "
-                    f"the {len(rows):,} receivers that break it ({first})",
-                    "See whether rules contradict each other or an observed value; or repair by 'adjust' or 'count'.",
+            if not was.any() or not still[was].all():
+                continue
+            rows = np.flatnonzero(was)
+            first = ", ".join(self.names(int(r)) for r in rows[:3]) + (", …" if len(rows) > 3 else "")
+            others = [str(e.rule) for e, _ in chosen if e is not edit]
+            beside = f" beside {' and '.join(others)}" if others else ""
+            who = f"any of the {len(rows):,} receivers that break it" if len(rows) > 1 else "the one that breaks it"
+            rule = f"none of {edit.limit} draws of stage {self.stage!r} keeps {str(edit.rule)!r}{beside}"
+            said = f"{rule}, for {who} ({first})"
+            if len(rows) >= HOPELESS:
+                remedy = (
+                    "See whether rules contradict each other or an observed value; or repair by 'adjust' or 'count'."
                 )
+                raise FusionError(said, remedy)
+            self.notes.append(Note(f"{said}: impossible there, or bad luck. The first draw stands.", len(rows), True))
 
-    def _adjust(self, edit: Edit, block: FloatArray, known: Columns) -> int:
-        """Move one column to the nearest value that the rule allows; returns how many rows were moved."""
+    def _follow(self, rows: IntArray, block: FloatArray, known: Columns) -> int:
+        """Adjust moved rows to the stage's own rules, as one that moves may break another; returns values moved."""
+        part, beside = block[rows], {n: v[rows] for n, v in known.items()}
+        count = 0
+        for _ in self.own:
+            moved = sum(len(self._adjust(rule, part, beside)) for rule in self.own)
+            count += moved
+            if not moved:
+                break
+        block[rows] = part
+        return count
+
+    def _adjust(self, rule: Rule | str, block: FloatArray, known: Columns) -> IntArray:
+        """Move one column to the nearest value that the rule allows; returns the rows that were moved."""
+        assert isinstance(rule, Rule)  # Edit has read it
         columns = self._all(block, known)
-        rows = np.flatnonzero(edit.broken(columns))
-        if not len(rows):
-            return 0
-        name = edit.columns[0]
+        rows = np.flatnonzero(rule.broken(columns))
+        name = rule.columns[0]
         parts = [self.targets.index(t) for t in self.parts.get(name, (name,))]
-        if isinstance(edit.rule, AtMost):
+        if isinstance(rule, AtMost):
             rows = rows[columns[name][rows] > 0]  # nothing is moved below zero: what lies there stands, and is counted
-            bound = np.maximum(edit.rule.bound({n: v[rows] for n, v in columns.items()}), 0.0)
+            bound = np.maximum(rule.bound({n: v[rows] for n, v in columns.items()}), 0.0)
             factor = bound / columns[name][rows]
         else:
             factor = np.zeros(len(rows))
         block[np.ix_(rows, np.array(parts))] *= factor[:, None]
-        return len(rows)
+        return rows

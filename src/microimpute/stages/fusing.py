@@ -2,106 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 
-from microimpute import rules
-from microimpute.checks import Note
+from microimpute.dependence.overlap import Trimmed
 from microimpute.drawing import check_method, check_settings
 from microimpute.errors import FusionError
-from microimpute.frames import Series, make_series
 from microimpute.fusion import Fusion
-from microimpute.implicates import After, Again, Drawn, Progress, collect, draw_all
-from microimpute.imputations import Imputations
+from microimpute.implicates import After, Again, Progress, draw_all
 from microimpute.keyed import generator
-from microimpute.kinds import Variable
-from microimpute.methods.base import Method
 from microimpute.methods.base import method as method_named
 from microimpute.rules import Rule
+from microimpute.stages.drawn import StageDrawn, with_totals
 from microimpute.stages.edits import Edit, Mender
-from microimpute.stages.links import Link, Linker, check_links, said_prior
+from microimpute.stages.joining import Fused, joined
+from microimpute.stages.links import Link, Linker, check_links
+from microimpute.stages.overlap import check_trim, measure, without
 from microimpute.stages.span import check_classes, last_edits, make_mender, observed_columns, without_gaps
-from microimpute.stages.stage import Stage, check_order
+from microimpute.stages.stage import Stage, as_survey, check_order
 from microimpute.survey import Survey
 
-__all__ = ["Fused", "StageDrawn", "fuse"]
+__all__ = ["fuse"]
 
 FloatArray = npt.NDArray[np.float64]
-
-
-@dataclass
-class StageDrawn:
-    """One stage while it is drawn.
-
-    Attributes
-    ----------
-    stage, method
-        As given, the method made.
-    first
-        The fusion of implicate 1.
-    drawn
-        The numbers.
-    linker, mender
-        What was exchanged and mended, with their accounts.
-    """
-
-    stage: Stage
-    method: Method
-    first: Fusion
-    drawn: Drawn
-    linker: Linker
-    mender: Mender
-
-    def columns(self, implicate: int) -> dict[str, FloatArray]:
-        """Return drawn targets and derived totals of implicate 1 … m, each of shape (rows,)."""
-        return with_totals(self.first, dict(zip(self.first.targets, self.drawn.values[implicate - 1].T, strict=True)))
-
-    def values(self, implicate: int) -> dict[str, npt.NDArray[Any]]:
-        """Return what `columns` does with classes as their levels, not as codes: as a bridge hands them on."""
-        variables = self.first.variables
-        return {
-            name: levels_at(column, variables[name]) if name in variables else column
-            for name, column in self.columns(implicate).items()
-        }
-
-
-def with_totals(fusion: Fusion, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
-    """Add the totals that identities derive to drawn targets."""
-    return drawn | rules.derive(fusion.identities, drawn)
-
-
-def levels_at(column: FloatArray, variable: Variable) -> npt.NDArray[Any]:
-    """Return a drawn column as the donor has it, shape (rows,): amounts as they are, classes as their levels."""
-    if not variable.kind.is_class:
-        return column
-    levels = np.empty(len(variable.levels), dtype=object)
-    levels[:] = variable.levels
-    plain: type = next((t for t in (bool, int, float) if all(type(v) is t for v in levels)), object)
-    return np.asarray(levels.astype(plain)[column.astype(np.int64)])
-
-
-@dataclass(frozen=True)
-class Fused:
-    """What several donors gave.
-
-    Attributes
-    ----------
-    imputations
-        The receiver with the columns of all stages.
-    stages
-        One `Imputations` per stage, by its name: what that donor gave, as `report.summarise` takes it.
-    fusions
-        One `Fusion` per stage, by its name; with bridges, that of implicate 1.
-    """
-
-    imputations: Imputations
-    stages: Mapping[str, Imputations]
-    fusions: Mapping[str, Fusion]
 
 
 def fuse(
@@ -155,19 +82,21 @@ def fuse(
     base = as_survey(receiver)
     check_order(stages, base)
     check_links(links, stages)
+    for stage in stages:
+        check_trim(stage.trim, stage.name)
     asked = [edit if isinstance(edit, Edit) else Edit(edit) for edit in edits]
+    check_classes({repr(str(e.rule)): e.columns for e in asked}, stages)
+    check_classes({f"the link of {k.first!r} and {k.second!r}": (k.first, k.second) for k in links}, stages)
     observed, gaps = without_gaps(observed_columns(asked, stages, base))
     done: list[StageDrawn] = []
     for number, stage in enumerate(stages):
-        chosen = method_named(stage.method) if isinstance(stage.method, str) else stage.method
-        fusion_of = _fusions(stage, base, done)
+        own_seed = stage_seed(seed, number)
+        fusion_of, trimmed = _trimmed_fusions(stage, base, done, own_seed)
         first = fusion_of(1)
+        chosen = method_named(stage.method) if isinstance(stage.method, str) else stage.method
         check_method(first, chosen)
         if before:
             before(first)
-        check_classes({repr(str(e.rule)): e.columns for e in asked}, first)
-        check_classes({f"the link of {k.first!r} and {k.second!r}": (k.first, k.second) for k in links}, first)
-        own_seed = stage_seed(seed, number)
         own_links = [link for link in links if link.second in stage.gives()]
         bridges = tuple(bridge.name for bridge in stage.bridges)
         linker = Linker(own_links, first, bridges, own_seed, draws, base.weights())
@@ -177,8 +106,19 @@ def fuse(
             progress=_told(progress, stage.name, number, len(stages)),
             after=_after(first, list(done), observed, linker, mender),
         )  # fmt: skip
-        done.append(StageDrawn(stage, chosen, first, drawn, linker, mender))
-    return _joined(base, done, gaps)
+        done.append(StageDrawn(stage, chosen, first, drawn, linker, mender, measure(first, own_seed, trimmed)))
+    return joined(base, done, gaps)
+
+
+def _trimmed_fusions(
+    stage: Stage, base: Survey, done: Sequence[StageDrawn], seed: int
+) -> tuple[Callable[[int], Fusion], Trimmed | None]:
+    """Return what `_fusions` does, without donors that are like no receiver if the stage asks for it."""
+    fusion_of = _fusions(stage, base, done)
+    if stage.trim is None:
+        return fusion_of, None
+    donor, trimmed = without(fusion_of(1), stage.trim, stage.name, seed)
+    return _fusions(replace(stage, donor=donor), base, done), trimmed
 
 
 def _after(
@@ -198,16 +138,6 @@ def _after(
         mender.mend(block, observed | earlier, again)
 
     return after
-
-
-def in_library(series: Series, backend: nw.Implementation) -> Series:
-    """Return a column for another frame library, since a stage's receiver may be of another than the receiver."""
-    return make_series(series.name, series.to_list(), series.dtype, backend)
-
-
-def as_survey(given: Any) -> Survey:
-    """Return a survey of what may be a frame or a path."""
-    return given if isinstance(given, Survey) else Survey(given)
 
 
 def stage_seed(seed: int, number: int) -> int:
@@ -254,47 +184,3 @@ def _fusions(stage: Stage, base: Survey, done: Sequence[StageDrawn]) -> Callable
         return Fusion(donor, seen.with_columns(made), predictors=predictors, **given)
 
     return one
-
-
-def _joined(base: Survey, done: Sequence[StageDrawn], gaps: Sequence[Note]) -> Fused:
-    made = {d.stage.name: collect(d.first, d.method, d.drawn) for d in done}
-    backend = base.frame.implementation
-    values = {
-        c: tuple(s if s.implementation == backend else in_library(s, backend) for s in series)
-        for one in made.values()
-        for c, series in one.values.items()
-    }
-    first = next(iter(made.values())).manifest
-    manifest = {
-        "m": first["m"],
-        "draws": first["draws"],
-        "seed": first["seed"],
-        "receiver": first["receiver"],
-        "stages": [{"name": name, **_stage_facts(d, one)} for d, (name, one) in zip(done, made.items(), strict=True)],
-        "pairs": [_pair(a, b) for j, b in enumerate(done) for a in done[:j]],
-        "targets": [t for one in made.values() for t in one.manifest["targets"]],
-        "derived": [t for one in made.values() for t in one.manifest["derived"]],
-        "rules": [r for one in made.values() for r in one.manifest["rules"]],
-        "edits": [a.plain() for d in done for a in d.mender.accounts],
-        "links": [link for d in done for link in d.linker.plain()],
-        "notes": [*(asdict(n) for n in gaps), *(n for one in made.values() for n in one.manifest["notes"])],
-    }
-    return Fused(Imputations(base, tuple(values), values, manifest), made, {d.stage.name: d.first for d in done})
-
-
-def _stage_facts(one: StageDrawn, imputations: Imputations) -> dict[str, Any]:
-    bridges = [{"name": b.name, "from": list(b.earlier), "caveat": b.caveat} for b in one.stage.bridges]
-    return {"bridges": bridges, **imputations.manifest}
-
-
-def _pair(a: StageDrawn, b: StageDrawn) -> dict[str, Any]:
-    """Say what is assumed of how the targets of two stages go together."""
-    bridges = [bridge.name for bridge in b.stage.bridges if set(bridge.earlier) & set(a.stage.gives())]
-    linked = [link for link in b.linker.links if link.first in a.stage.gives()]
-    given = f"the predictors and {', '.join(bridges)}" if bridges else "the predictors"
-    if linked:
-        which = "; ".join(f"{k.first} and {k.second}, {said_prior(k)}" for k in linked)
-        said = f"a rank correlation given the predictors, from outside these data: {which}"
-    else:
-        said = f"independent given {given}: assumed, and not testable with these data"
-    return {"stages": [a.stage.name, b.stage.name], "bridged_by": bridges, "linked": bool(linked), "assumed": said}

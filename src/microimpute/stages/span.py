@@ -11,12 +11,13 @@ from microimpute import rules
 from microimpute.checks import Note
 from microimpute.errors import FusionError, closest
 from microimpute.fusion import Fusion
+from microimpute.kinds import Variable, describe
 from microimpute.rules import Identity
 from microimpute.stages.edits import Edit, Mender
-from microimpute.stages.stage import Stage
+from microimpute.stages.stage import Stage, as_survey
 from microimpute.survey import Survey
 
-__all__ = ["check_classes", "last_edits", "make_mender", "observed_columns", "without_gaps"]
+__all__ = ["check_classes", "class_of", "last_edits", "make_mender", "observed_columns", "without_gaps"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -80,25 +81,37 @@ def last_edits(edits: Sequence[Edit], stages: Sequence[Stage], number: int) -> l
     return kept
 
 
-def check_classes(names: Mapping[str, Sequence[str]], fusion: Fusion) -> None:
+def class_of(stage: Stage, column: str) -> Variable | None:
+    """Describe a target of a stage whose numbers are codes that mean nothing by themselves; None for all others.
+
+    Amounts, totals, and classes that are false or true, or 0 or 1, can be computed with. Nothing has to be drawn.
+    """
+    donor = as_survey(stage.donor)
+    if column not in stage.targets or column not in donor.columns:
+        return None  # a total, or what Fusion will say of
+    kinds = {**donor.kinds, **stage.kinds}
+    variable = describe(donor.frame[column], kinds.get(column))
+    return variable if variable.kind.is_class and not set(variable.levels) <= {0, 1} else None
+
+
+def check_classes(names: Mapping[str, Sequence[str]], stages: Sequence[Stage]) -> None:
     """Check that no rule or link computes with the codes of a class.
 
     Parameters
     ----------
     names
         Rule or link as text → the columns it speaks of.
-    fusion
-        Of a stage.
+    stages
+        All of them.
 
     Raises
     ------
     FusionError
-        If one of them is a class of this stage that is not false or true, or 0 or 1.
+        If one of them is a class that is not false or true, or 0 or 1.
     """
     for said, columns in names.items():
         for column in columns:
-            variable = fusion.variables[column] if column in fusion.targets else None
-            if variable is not None and variable.kind.is_class and not set(variable.levels) <= {0, 1}:
+            if any(class_of(stage, column) for stage in stages):
                 raise FusionError(
                     f"{said} needs amounts, but {column!r} is a class", "Name an amount, or a column of 0 and 1."
                 )
@@ -126,6 +139,7 @@ def make_mender(edits: Sequence[Edit], stage: str, fusion: Fusion, base: Survey)
                 f"{str(edit.rule)!r} can't be adjusted to: {edit.columns[0]!r} is a difference of its parts",
                 "Repair it by 'redraw' or 'count', or write a rule about the parts.",
             )
+    own = [r for r in fusion.rules if not isinstance(r, Identity) and r.columns[0] not in differences]
 
     def derive(own: dict[str, FloatArray]) -> dict[str, FloatArray]:
         return own | rules.derive(fusion.identities, own)
@@ -135,4 +149,4 @@ def make_mender(edits: Sequence[Edit], stage: str, fusion: Fusion, base: Survey)
             return f"row {row}"
         return ", ".join(f"{key} {base.frame[key][row]}" for key in base.keys)
 
-    return Mender(edits, stage, fusion.targets, derive, parts, name)
+    return Mender(edits, stage, fusion.targets, derive, parts, name, own)

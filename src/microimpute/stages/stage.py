@@ -15,7 +15,7 @@ from microimpute.methods.base import Method
 from microimpute.rules import Rule, derivation_order, parse_all
 from microimpute.survey import Survey
 
-__all__ = ["Bridge", "Stage", "check_order"]
+__all__ = ["Bridge", "Stage", "as_survey", "check_order"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -95,6 +95,9 @@ class Stage:
         receiver that `fuse` is given. Same rows, in the same order.
     method
         Name of a method, or one made with settings.
+    trim
+        Leave out donors that are like no receiver: those with a propensity above what 1 − trim of the receivers have
+        (see `dependence.overlap.trim`), whole households; None leaves out nobody. Receivers always stay.
     """
 
     name: str
@@ -106,11 +109,17 @@ class Stage:
     bridges: Sequence[Bridge] = ()
     receiver: Survey | None = field(default=None, repr=False)
     method: str | Method = "forest"
+    trim: float | None = None
 
     def gives(self) -> tuple[str, ...]:
         """Return the columns that later stages may use: targets, and totals that identities derive."""
         totals = [i.total for i in derivation_order(parse_all(self.rules))]
         return tuple(dict.fromkeys([*self.targets, *totals]))
+
+
+def as_survey(given: Any) -> Survey:
+    """Return a survey of what may be a frame or a path."""
+    return given if isinstance(given, Survey) else Survey(given)
 
 
 def check_order(stages: Sequence[Stage], receiver: Survey) -> None:
@@ -143,7 +152,7 @@ def check_order(stages: Sequence[Stage], receiver: Survey) -> None:
 
 
 def _check_bridge(bridge: Bridge, stage: Stage, receiver: Survey, done: set[str], given: Mapping[str, str]) -> None:
-    donor = stage.donor if isinstance(stage.donor, Survey) else Survey(stage.donor)
+    donor = as_survey(stage.donor)
     where = f"bridge {bridge.name!r} of stage {stage.name!r}"
     for column in bridge.earlier:
         if column in done:
