@@ -146,7 +146,7 @@ def test_the_command_line_runs_it(folder, done):
     )
     assert "Stage wealth" in got.output
     assert re.search(r"  - spending: \d+\.\d% of their weight; the report says who", got.output)
-    assert re.search(r"  ! Stage spending left out \d+ donor rows like no receiver", got.output)
+    assert re.search(r"  - Stage spending left out \d+ donor rows like no receiver", got.output)
     assert (folder / "again" / "imputations.parquet").read_bytes() == (done / "imputations.parquet").read_bytes()
     bad = CliRunner().invoke(
         main, ["run", str(folder / "recipe.toml"), "--donor", "scf.csv", "--out", str(folder / "no")]
