@@ -86,7 +86,7 @@ class Forest(Method):
         adjust: bool = True,
         tuned: bool = True,
         predict: bool = True,
-        tail: bool = False,
+        tail: bool = True,
     ) -> None:
         self._growth = Growth("forest", trees, leaf, features, share, cuts, adjust, tuned, predict)
         whole_numbers("forest", block=block)
