@@ -77,7 +77,8 @@ def test_edit_rules_hold_by_construction(block):
     assert abs((debt > 0).mean() - expected) < 0.06
 
 
-def test_conditional_distribution_is_that_of_the_truth():
+@pytest.mark.parametrize("tail", [True, False])
+def test_conditional_distribution_is_that_of_the_truth(tail):
     """Zero shares and quantiles within cells of the predictor, against a known law, not only overall."""
     rng = np.random.default_rng(0)
     n = 8000
@@ -88,14 +89,17 @@ def test_conditional_distribution_is_that_of_the_truth():
         pd.DataFrame({"x": x, "y": y}),
         pd.DataFrame({"x": np.repeat([0.1, 0.5, 0.9], 2000) + rng.uniform(-0.1, 0.1, 6000)}),
     )
-    drawn = impute(donor, receiver, targets=["y"], m=5).numbers("y")
+    drawn = impute(donor, receiver, targets=["y"], method=method("forest", {"tail": tail}), m=5).numbers("y")
     for cell, at in enumerate((0.1, 0.5, 0.9)):
         values = drawn[:, 2000 * cell : 2000 * (cell + 1)].ravel()
         assert abs((values > 0).mean() - at) < 0.06  # 1,600 donors in the cell, resampled: s.e. .015
         near = np.log(y[(np.abs(x - at) < 0.1) & (y > 0)])
         error = 1.2533 * near.std() / np.sqrt(len(near))  # of a median
         assert abs(np.median(np.log(values[values > 0])) - np.median(near)) < 4 * error
-    assert set(np.unique(drawn)) <= set(y)
+    donors_own = np.isin(drawn, y)
+    assert donors_own.all() != tail
+    assert donors_own[drawn <= np.quantile(y, 0.95)].all()  # the tail begins where 100 effective donors are above
+
 
 
 def test_chained_targets_keep_their_correlation():
@@ -125,7 +129,8 @@ def test_totals_lead_and_are_dropped():
         predictors=["income"],
     )
     training = fusion.training(1)
-    fitted = method("forest").fit(training.X, training.Y, training.weight, np.random.default_rng(0))
+    forest = method("forest", {"tail": False})
+    fitted = forest.fit(training.X, training.Y, training.weight, np.random.default_rng(0))
     assert fitted.blocks[0].targets[0] == 0
     assert np.array_equal(fitted.chain.bundles[:, 0], training.Y.values[:, 0] - training.Y.values[:, 1])
     drawn = fitted.draw(fusion.receivers, RowRandom(0, 1, fusion.receiver_keys))

@@ -19,6 +19,10 @@ SHARE = 0.99
 LEAST = 100
 #: … but never below this share, nor with fewer effective donors above than this.
 LOWEST, FEWEST = 0.9, 20
+#: Where so many effective donors are above this share of the weight, they tell the far quantiles themselves.
+FAR, ENOUGH = 0.999, 50
+#: Where fewer than this share of the amounts above differ, they are heaped.
+DIFFERENT = 0.9
 #: The shape is kept between these: the end of a finite tail is not its likeliest place, and the mean exists.
 SHAPES = (-0.5, 0.9)
 
@@ -101,12 +105,17 @@ def largest_held(variable: Variable) -> float:
 
 
 def fit_tail(values: FloatArray, weight: FloatArray, largest: float = np.inf) -> Tail | None:
-    """Fit the tail by weighted maximum likelihood.
+    """Fit the tail: its scale by weighted maximum likelihood, its shape such that its mean is the donors' weighted mean.
+
+    Far quantiles are as near the truth as by maximum likelihood alone (docs/peers.md), whose mean, hence every total,
+    may lie far from the donors': a shape near one has a mean near infinity.
 
     The threshold is the weighted 99th percentile; where fewer than 100 effective donors are above it, the
     amount that has 100 above it, but not below the 90th percentile. It must be positive and have 20 effective
-    donors with two different amounts above it: without them there is no tail. Effective donors are
-    (Σw)² / Σw². Percentiles count all donors that the target's forest knows, zeros included.
+    donors with two different amounts above it: without them there is no tail. Nor is there one where 50 effective
+    donors are above the 99.9th percentile, as in a survey that samples the rich often: they are the better tail. Nor where
+    amounts are heaped at round numbers, which draws between them would miss.
+    Effective donors are (Σw)² / Σw². Percentiles count all donors that the target's forest knows, zeros included.
 
     Parameters
     ----------
@@ -135,10 +144,20 @@ def fit_tail(values: FloatArray, weight: FloatArray, largest: float = np.inf) ->
     first = int(np.searchsorted(values, threshold, side="right"))
     if threshold <= 0 or first == len(values) or effective[first] < FEWEST or values[first] == values[-1]:
         return None
-    shape, scale = _fit(values[first:] - threshold, weight[first:] / from_top[first])
+    if len(np.unique(values[first:])) < DIFFERENT * (len(values) - first):
+        return None
+    if effective[min(int(np.searchsorted(share, FAR)), len(values) - 1)] >= ENOUGH:
+        return None
+    shape, scale = _with_mean(values[first:] - threshold, weight[first:] / from_top[first])
     running = np.concatenate([[0.0], weight[first:].cumsum()]) / weight[first:].sum()
     running[-1] = 1.0
     return Tail(np.array([threshold, shape, scale, max(largest, values[-1])]), np.minimum(running, 1.0))
+
+
+def _with_mean(excess: FloatArray, weight: FloatArray) -> tuple[float, float]:
+    """Return the shape, within `SHAPES`, that gives the donors' mean with the likeliest scale, and that scale."""
+    scale = _fit(excess, weight)[1]
+    return min(max(1 - scale / float(np.sum(weight * excess)), SHAPES[0]), SHAPES[1]), scale
 
 
 def _fit(excess: FloatArray, weight: FloatArray) -> tuple[float, float]:

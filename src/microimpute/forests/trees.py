@@ -24,7 +24,7 @@ MOST = 5_000
 #: With no more donors than this, each tree is grown on as many as there are.
 FEW = 500
 #: Least weight of a leaf, in that of as many average donors as it has to hold.
-LIGHT = 0.3
+LIGHT = 0.7
 #: Cuts keep this far from the ends of the ranks.
 LOWEST = 0.03
 

@@ -58,9 +58,9 @@ class Forest(Method):
         `tuned`.
     tail
         Draw amounts above a threshold from a generalised Pareto distribution fitted to the donors there, at the
-        drawn donor's place in it, so that the largest donor is no bound; see `pareto.fit_tail`. Right for far
-        quantiles, such as .999 of few donors, which is what it is for; the benchmark's scores are no better for it.
-        Not for counts, losses, or targets that rules bind to one donor.
+        drawn donor's place in it, so that the largest donor is no bound; its mean is the donors', so that totals stay.
+        Only where donors are too few to tell far quantiles themselves; see `pareto.fit_tail`. Not for counts, losses,
+        amounts heaped at round numbers, or targets that rules bind to one donor.
     """
 
     name = "forest"
@@ -86,7 +86,7 @@ class Forest(Method):
         adjust: bool = True,
         tuned: bool = True,
         predict: bool = True,
-        tail: bool = False,
+        tail: bool = True,
     ) -> None:
         self._growth = Growth("forest", trees, leaf, features, share, cuts, adjust, tuned, predict)
         whole_numbers("forest", block=block)
