@@ -101,7 +101,6 @@ def test_conditional_distribution_is_that_of_the_truth(tail):
     assert donors_own[drawn <= np.quantile(y, 0.95)].all()  # the tail begins where 100 effective donors are above
 
 
-
 def test_chained_targets_keep_their_correlation():
     rng = np.random.default_rng(1)
     a = rng.normal(size=4000)

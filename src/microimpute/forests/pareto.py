@@ -105,7 +105,7 @@ def largest_held(variable: Variable) -> float:
 
 
 def fit_tail(values: FloatArray, weight: FloatArray, largest: float = np.inf) -> Tail | None:
-    """Fit the tail: its scale by weighted maximum likelihood, its shape such that its mean is the donors' weighted mean.
+    """Fit the tail: its scale by weighted maximum likelihood, its shape such that it has the donors' weighted mean.
 
     Far quantiles are as near the truth as by maximum likelihood alone (docs/peers.md), whose mean, hence every total,
     may lie far from the donors': a shape near one has a mean near infinity.
@@ -113,9 +113,9 @@ def fit_tail(values: FloatArray, weight: FloatArray, largest: float = np.inf) ->
     The threshold is the weighted 99th percentile; where fewer than 100 effective donors are above it, the
     amount that has 100 above it, but not below the 90th percentile. It must be positive and have 20 effective
     donors with two different amounts above it: without them there is no tail. Nor is there one where 50 effective
-    donors are above the 99.9th percentile, as in a survey that samples the rich often: they are the better tail. Nor where
-    amounts are heaped at round numbers, which draws between them would miss.
-    Effective donors are (Σw)² / Σw². Percentiles count all donors that the target's forest knows, zeros included.
+    donors are above the 99.9th percentile, as in a survey that samples the rich often: they are the better tail. Nor
+    where amounts are heaped at round numbers, which draws between them would miss. Effective donors are (Σw)² / Σw².
+    Percentiles count all donors that the target's forest knows, zeros included.
 
     Parameters
     ----------
