@@ -190,11 +190,25 @@ def test_bridges_that_cannot_be_had_are_refused(cps: Survey) -> None:
     with pytest.raises(SurveyError, match="no donor has all of the bridges"):
         WALK.with_bridges(units(LIQUIDX=np.full(60, np.nan)), ["liquid_assets"])
     with pytest.raises(FusionError, match="is made from scf, not from sipp"):
-        declared_bridges(WALK, "sipp", cps, ["owner"])
+        declared_bridges(WALK, "sipp", units(), cps, ["owner"])
 
 
 def test_declared_bridges_are_made_of_default_targets_of_the_scf() -> None:
     assert {c for b in WALK.bridges for c in b.earlier} <= set(SCFToCPSTaxUnits().targets)
+
+
+def test_who_reports_none_in_the_ce_is_like_the_poorest_of_the_scf(cps: Survey) -> None:
+    """A quarter of the donors report no liquid assets; one household in fifty of the receivers has none."""
+    liquid = np.where(np.arange(60) < 15, 0.0, np.arange(60.0))
+    donor = WALK.with_bridges(units(LIQUIDX=liquid), ["liquid_assets"])
+    (bridge,) = declared_bridges(WALK, "scf", donor, cps, ["liquid_assets"])
+    own = np.arange(len(cps), dtype=np.float64)
+    got = bridge.formula({"LIQ": np.where(own < len(cps) / 50, 0.0, own), "CDS": np.zeros(len(cps))})
+    least = donor.numbers("liquid_assets").min()
+    poor = ranks(own, cps.weights()) < 2 * least
+    assert 0.2 < poor.mean() < 0.3
+    assert set(got[poor]) == {least}
+    assert np.allclose(got[~poor], ranks(own, cps.weights())[~poor])
 
 
 def test_bridges_carry_wealth_into_spending(cps: Survey) -> None:
@@ -213,7 +227,7 @@ def test_bridges_carry_wealth_into_spending(cps: Survey) -> None:
     found = {}
     for names in ((), ("liquid_assets",)):
         ours = WALK.with_bridges(with_predictors, names)
-        bridges = declared_bridges(WALK, "scf", few, names)
+        bridges = declared_bridges(WALK, "scf", ours, few, names)
         second = Stage("spending", ours, ("food",), WALK.predictors, bridges=bridges, receiver=theirs)
         fused = fuse(few, [first, second], m=1, seed=1, workers=1)
         money = fused.imputations.numbers("LIQ")[0] + fused.imputations.numbers("CDS")[0]

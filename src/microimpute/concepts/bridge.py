@@ -13,7 +13,7 @@ from microimpute.kinds import Kind
 from microimpute.survey import Survey
 from microimpute.weighted import ranks
 
-__all__ = ["DeclaredBridge", "weighted_rank"]
+__all__ = ["DeclaredBridge", "as_coarse", "weighted_rank"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -74,3 +74,20 @@ def weighted_rank(values: FloatArray, weight: FloatArray) -> FloatArray:
     if known.any():
         out[known] = ranks(values[known], weight[known])
     return out
+
+
+def as_coarse(rank: FloatArray, other: FloatArray) -> FloatArray:
+    """Give ranks below those that another survey can tell apart the rank that they would have there.
+
+    Where 28% report no liquid assets in one survey and 2% in the other, one rank, .14, stands for the first survey's
+    28%, and the other's households between .02 and .28 would find none like them there.
+
+    Parameters
+    ----------
+    rank
+        Weighted mid-ranks, shape (rows,).
+    other
+        The other survey's mid-ranks, the least of which is half of the share that it belongs to, shape (donors,).
+    """
+    least = float(np.min(other))
+    return np.where(rank < 2 * least, least, rank)

@@ -194,7 +194,7 @@ def _stage(part: StagePart, known: StagedRecipe, receiver: Survey) -> Stage:
         donor = walk.with_bridges(donor, part.bridges)
         for earlier in dict.fromkeys(bridge.of for bridge in walk.chosen_bridges(part.bridges)):
             own = [b.name for b in walk.chosen_bridges(part.bridges) if b.of == earlier]
-            bridges += declared_bridges(walk, earlier, receiver, own)
+            bridges += declared_bridges(walk, earlier, donor, receiver, own)
     return Stage(
         part.name,
         donor,

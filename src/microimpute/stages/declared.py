@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.concepts.bridge import DeclaredBridge, weighted_rank
+from microimpute.concepts.bridge import DeclaredBridge, as_coarse, weighted_rank
 from microimpute.crosswalks.base import Crosswalk
 from microimpute.errors import FusionError
 from microimpute.stages.stage import Bridge
@@ -20,7 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def declared_bridges(
-    walk: Crosswalk, earlier: str, receiver: Survey, names: Sequence[str] | None = None
+    walk: Crosswalk, earlier: str, donor: Survey, receiver: Survey, names: Sequence[str] | None = None
 ) -> tuple[Bridge, ...]:
     """Return the bridges of a crosswalk from an earlier donor; its own donor gets them by `Crosswalk.with_bridges`.
 
@@ -30,6 +30,8 @@ def declared_bridges(
         Crosswalk of the later donor.
     earlier
         Connector of the earlier donor, "scf" say.
+    donor
+        The crosswalk's donor as `with_bridges` returns it: the receiver's ranks are as coarse as its.
     receiver
         The receiver, whose weights ranks are made with.
     names
@@ -51,13 +53,15 @@ def declared_bridges(
                 "Leave it out, or put that donor first.",
             )
         text = f"{bridge.donor}; in {bridge.of}: {bridge.other}. {bridge.caveat}"
-        made.append(Bridge(bridge.name, bridge.earlier, _formula(bridge, weight), text))
+        made.append(Bridge(bridge.name, bridge.earlier, _formula(bridge, donor, weight), text))
     return tuple(made)
 
 
-def _formula(bridge: DeclaredBridge, weight: FloatArray) -> Callable[[Mapping[str, FloatArray]], npt.NDArray[Any]]:
-    def formula(columns: Mapping[str, FloatArray]) -> npt.NDArray[Any]:
-        values = bridge.from_earlier(columns)
-        return weighted_rank(np.asarray(values, dtype=np.float64), weight) if bridge.ranked else values
+def _formula(
+    bridge: DeclaredBridge, donor: Survey, weight: FloatArray
+) -> Callable[[Mapping[str, FloatArray]], npt.NDArray[Any]]:
+    def ranked(columns: Mapping[str, FloatArray]) -> FloatArray:
+        own = weighted_rank(np.asarray(bridge.from_earlier(columns), dtype=np.float64), weight)
+        return as_coarse(own, donor.numbers(bridge.name))
 
-    return formula
+    return ranked if bridge.ranked else bridge.from_earlier
