@@ -69,7 +69,7 @@ def cross(fused: Fused, *, title: str, by: str | None = None, of: str | None = N
             "share": float(pooled.estimate[k]),
             "low": float(pooled.low[k]),
             "high": float(pooled.high[k]),
-            "above": float(pooled.estimate[k:].sum()),
+            "above": round(float(pooled.estimate[k:].sum()), 9),  # all of it is 1, not nearly so
             "least": limits[k][0],
             "most": limits[k][1],
         }
