@@ -1,6 +1,6 @@
 """Far quantiles of a heavy-tailed target over repeated donor samples: imputed against the donors' own.
 
-    python benchmarks/tails.py [--samples 200] [--methods forest forest:tail=true qrf qrf:tail=true]
+    python benchmarks/tails.py [--samples 200] [--methods forest forest:tail=false qrf qrf:tail=true]
 
 The population's amounts, given predictors, have a Pareto tail of index 1.8 above a log-normal's level. About 1,200
 donors are sampled again and again, all with positive amounts: with equal chances, or (--power 0.25) in proportion to a
@@ -28,7 +28,7 @@ INDEX = 1.8
 LEVELS = np.array([0.99, 0.999, 0.9999])
 KINDS = {"age": "continuous", "schooling": "continuous", "couple": "binary", "wealth": "continuous"}
 EMPIRICAL = "donors' own quantile"
-METHODS = ["forest", "qrf", "qrf:tail=true"]
+METHODS = ["forest", "forest:tail=false", "qrf", "qrf:tail=true"]
 
 
 def people(rows: int, rng: np.random.Generator) -> pd.DataFrame:

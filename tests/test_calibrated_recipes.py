@@ -148,13 +148,17 @@ def test_before_and_after_are_told_everywhere(place):
     assert manifest["receiver"]["weight"] == "w_calibrated"
     facts = manifest["calibration"][0]
     factors = f"factors from {facts['least_factor']:.3g} to {facts['largest_factor']:.3g}"
-    assert f"Published totals, met by weights with {factors} (means over implicates):" in told.output
+    assert (
+        f"Published totals, met by weights with {factors}; before and after are means over implicates:" in told.output
+    )
     assert (
         f"the number of units where sex = f               200,000  {before:>20,.0f}               200,000"
         in told.output
     )
     page = (place / "told" / "report.html").read_text()
     assert "Calibrated weights" in page
+    assert "Weights were then moved so as to meet 2 published totals: all that follows is after that" in page
+    assert f"<td>200,000</td><td>{before:,.0f}</td><td>200,000</td>" in page
     assert "a census" in page
     assert "receiver w_calibrated, sum 460,000" in page
 

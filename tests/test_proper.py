@@ -10,7 +10,8 @@ import pytest
 from microimpute import Fusion, Survey, impute, impute_missing
 from microimpute.described import Description
 from microimpute.manifest import cautions
-from microimpute.methods.base import methods
+from microimpute.methods.base import Method, methods
+from microimpute.methods.shuffle import Shuffle
 from microimpute.report import sections
 from microimpute.testing import CHECKS
 
@@ -71,6 +72,17 @@ def test_facts_have_three_answers():
         for name in ("forest", "hotdeck", "constrained")
     }
     assert answers == {"forest": "yes", "hotdeck": "no", "constrained": "not shown"}
+
+
+def test_a_method_that_says_nothing_is_not_taken_for_proper():
+    """As a third party's may be, written before there was a study."""
+    silent = type("Silent", (Shuffle,), {"proper": Method.proper, "coverage": Method.coverage})
+    assert next(f.answer for f in Description.of(silent).facts if f.name == "proper") == "not shown"
+    done = impute(donors_and_receivers(), method=silent(), m=2)
+    assert done.manifest["method"]["proper"] is None
+    assert cautions(done.manifest) == [
+        "Method 'shuffle': no study shows how often its pooled intervals hold the truth."
+    ]
 
 
 def donors_and_receivers():

@@ -96,6 +96,9 @@ def test_the_page_says_what_is_not_known(done):
     assert re.search(r"% of the receivers’ weight is flagged", page)
     assert re.search(r"<p>\d+ donor rows that are like no receiver, \d.*% of the donors’ weight, were left out", page)
     assert len(re.findall(r"<tr><th>\d+</th>", page)) == 10
+    assert "<strong>wealth</strong>: 2 variables drawn" in page
+    assert "<strong>spending</strong>: 1 variable drawn" in page
+    assert "Method &#39;hotdeck&#39; is not proper." in page  # it speaks against the interval
 
 
 def test_one_stage_is_no_recipe_of_several(folder):
@@ -146,7 +149,10 @@ def test_the_command_line_runs_it(folder, done):
     )
     assert "Stage wealth" in got.output
     assert re.search(r"  - spending: \d+\.\d% of their weight; the report says who", got.output)
-    assert re.search(r"  - Stage spending left out \d+ donor rows like no receiver", got.output)
+    assert re.search(r"\n\nNotes [^\n]*\n  - Stage spending left out \d+ donor rows like no receiver", got.output)
+    assert re.search(
+        r"\n\nRules, over all implicates:\n  - spent <= worth \+ 3 income: \d+ rows broke it, 0 still", got.output
+    )
     assert (folder / "again" / "imputations.parquet").read_bytes() == (done / "imputations.parquet").read_bytes()
     bad = CliRunner().invoke(
         main, ["run", str(folder / "recipe.toml"), "--donor", "scf.csv", "--out", str(folder / "no")]

@@ -82,17 +82,21 @@ def stages(done: StagedResult) -> str:
     parts += [line for pair in manifest["pairs"] for line in _leading_pairs(pair)]
     for link in manifest["links"]:
         reached = ", ".join(f"{v:.2f}" for v in link["reached"])
-        parts.append(f"  - rank correlation of {link['first']} and {link['second']} given the predictors: {reached}")
-    for edit in manifest["edits"]:
-        parts.append(
-            f"  - {edit['rule']}: {edit['before']:,} rows broke it, {edit['after']:,} still do ({edit['repair']})."
-        )
-    for rule in manifest["rules"]:
-        if rule["broken_draws"]:
-            parts.append(f"  ! {rule['rule']}: broken in {rule['broken_draws']:,} draws of its own stage.")
+        ends = f"{link['first']} and {link['second']}"
+        parts.append(f"  - rank correlation of {ends} given the predictors, by implicate: {reached}")
+    rules = [
+        f"  - {edit['rule']}: {edit['before']:,} rows broke it, {edit['after']:,} still do ({edit['repair']})."
+        for edit in manifest["edits"]
+    ]
+    rules += [
+        f"  ! {rule['rule']}: broken in {rule['broken_draws']:,} draws of its own stage."
+        for rule in manifest["rules"]
+        if rule["broken_draws"]
+    ]
     told = [note for one in done.fused.stages.values() for note in one.manifest["notes"]]
-    own_notes = [note for note in manifest["notes"] if note not in told]
-    parts += [f"  {'!' if note['warning'] else '-'} {note['text']}" for note in own_notes]
+    own_notes = [f"  {'!' if n['warning'] else '-'} {n['text']}" for n in manifest["notes"] if n not in told]
+    for heading, said in (("Rules, over all implicates:", rules), ("Notes (! may change conclusions):", own_notes)):
+        parts += ["", heading, *said] if said else []
     return "\n".join([*parts, ""])
 
 
@@ -134,7 +138,8 @@ def _calibrations(manifest: Mapping[str, Any]) -> list[str]:
         ends = [said["least_factor"], said["largest_factor"]] if weights else [*said["factors"].values()]
         low, high = np.min(ends), np.max(ends)
         head = (
-            f"Published totals, met by {said['how']} with factors from {low:.3g} to {high:.3g} (means over implicates):"
+            f"Published totals, met by {said['how']} with factors from {low:.3g} to {high:.3g}; "
+            "before and after are means over implicates:"
         )
         lines += [head, before_and_after(said), ""]
     return lines

@@ -204,6 +204,7 @@ def test_who_reports_none_in_the_ce_is_like_the_poorest_of_the_scf(cps: Survey) 
     (bridge,) = declared_bridges(WALK, "scf", donor, cps, ["liquid_assets"])
     own = np.arange(len(cps), dtype=np.float64)
     got = bridge.formula({"LIQ": np.where(own < len(cps) / 50, 0.0, own), "CDS": np.zeros(len(cps))})
+    assert "Ranks below those that the donor can tell apart count as its lowest" in bridge.caveat
     least = donor.numbers("liquid_assets").min()
     poor = ranks(own, cps.weights()) < 2 * least
     assert 0.2 < poor.mean() < 0.3

@@ -72,6 +72,20 @@ def test_weights_count_in_the_propensity():
     assert np.abs(by_weight.receiver_propensity - 0.5).max() < 0.1
 
 
+def test_receivers_weights_count_in_the_propensity_and_in_what_is_made_of_it():
+    """Half of both files are of class 1, which stands for a tenth of the receivers' population."""
+    rng = np.random.default_rng(3)
+    donor, receiver = (rng.permutation(np.repeat([0.0, 1.0], rows // 2))[:, None] for rows in (4_000, 3_000))
+    weight = np.where(receiver[:, 0] == 1, 1.0, 9.0)
+    found = overlap(donor, receiver, keys(4_000), keys(3_000), receiver_weight=weight)
+    for one, chance in ((1, 0.5 / (0.5 + 0.1)), (0, 0.5 / (0.5 + 0.9))):
+        assert found.donor_propensity[donor[:, 0] == one].mean() == pytest.approx(chance, abs=0.02)
+        assert found.receiver_propensity[receiver[:, 0] == one].mean() == pytest.approx(chance, abs=0.02)
+    # class 1 above class 0, and half of the pairs within a class (classes differ by fold, hardly)
+    assert found.auc == pytest.approx(0.5 * 0.9 + (0.5 * 0.1 + 0.5 * 0.9) / 2, abs=0.03)
+    assert trim(found, 0.2).share == pytest.approx(0.5, abs=0.02)  # nine tenths of the receivers are unlike class 1
+
+
 def test_donors_like_no_receiver_are_trimmed(sides):
     donor = sides[0].copy()
     donor[:300, 0] += 6

@@ -47,6 +47,20 @@ def test_three_figures_with_axes_in_dollars(page):
     assert re.search(r">\$100k</text>", page)
 
 
+def test_only_a_logarithmic_scale_is_called_one(made, page):
+    """Amounts below a thousand are drawn on a plain axis."""
+    said = "The scale is linear near zero and logarithmic beyond"
+    assert said in page
+    small = summarise(*made, title="A run")
+    curve = small["headline"]["curve"]
+    for name, line in curve.items():
+        curve[name] = [v / 1e7 for v in line]
+    assert max(abs(v) for line in curve.values() for v in line) < 1000
+    text = render(small)
+    assert said not in text
+    assert not re.search(r">\$100k</text>", re.search(r'<figure>.*?"headline-.*?</figure>', text, re.DOTALL)[0])
+
+
 def test_warnings_stand_before_everything_else(maker, donor, receiver):
     gappy = receiver.assign(income=receiver["income"].where(receiver.index > 20))
     text = render(summarise(*maker(donor, gappy), title="A run"))

@@ -181,3 +181,24 @@ def test_what_adjusting_breaks_of_the_stages_own_rules_is_moved_after():
     said = made.manifest["edits"][0]
     assert (said["adjusted"], said["followed"], said["after"]) == (30, 30, 0)
     assert all(r["broken_draws"] == 0 for r in made.manifest["rules"])
+
+
+def test_every_row_is_moved_to_its_own_bound_and_what_follows_is_moved_in_the_same_row():
+    rng = np.random.default_rng(1)
+    donor = pd.DataFrame({"x": rng.normal(size=200), "home": rng.gamma(2, 100, 200)})
+    donor["loan"] = donor["home"] * rng.uniform(size=200)
+    receiver = pd.DataFrame({"x": rng.normal(size=80), "cap": rng.gamma(2, 80, 80)})
+    stage = Stage("wealth", donor, ["home", "loan"], ["x"], rules=["loan <= home"], method="hotdeck")
+    plain = fuse(receiver, [stage], m=1).imputations
+    made = fuse(receiver, [stage], edits=[Edit("home <= cap", "adjust")], m=1).imputations
+    cap = receiver["cap"].to_numpy()
+    before, home, loan = plain.numbers("home")[0], made.numbers("home")[0], made.numbers("loan")[0]
+    over = parse("home <= cap").broken({"home": before, "cap": cap})
+    assert 20 < over.sum() < 70
+    np.testing.assert_allclose(home, np.where(over, cap, before), rtol=1e-12)
+    asked = plain.numbers("loan")[0]
+    follows = parse("loan <= home").broken({"loan": asked, "home": home})
+    assert 10 < follows.sum() < over.sum()
+    np.testing.assert_allclose(loan, np.where(follows, home, asked), rtol=1e-12)
+    said = made.manifest["edits"][0]
+    assert (said["adjusted"], said["followed"], said["after"]) == (over.sum(), follows.sum(), 0)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from microimpute import Survey
-from microimpute.stages import Link, Stage, fuse
+from microimpute.stages import Bridge, Link, Stage, fuse
 
 ROWS = 3000
 #: Standard error of a correlation from so many donors, as many receivers and so many rows sampled.
@@ -61,6 +61,35 @@ def test_independence_is_seen_and_its_bounds_hold_every_other_dependence(frames)
         assert linked["columns"][1]["status"] == "exchanged with wealth and spending"
         # bounds are of the margins given x, whatever is drawn
         assert linked["columns"][0]["rank_correlation"]["most"] == pytest.approx(figures["most"], abs=0.03)
+
+
+def test_every_pair_is_called_what_it_is(frames):
+    """A bridge speaks for the stage that it is made from alone, and for pairs that no link names."""
+    wealth, spending, base = frames
+    given = [
+        Stage("age", wealth.rename(columns={"home": "age"})[["x", "age"]], ["age"], ["x"], method="hotdeck"),
+        Stage("wealth", wealth[["x", "wealth", "home"]], ["wealth", "home"], ["x"], method="hotdeck"),
+        Stage(
+            "spending",
+            spending.assign(rich=(spending["spending"] > 0) * 1),
+            ["spending"],
+            ["x"],
+            bridges=[Bridge("rich", "wealth", lambda columns: (columns["wealth"] > 0) * 1)],
+            method="hotdeck",
+        ),
+    ]
+
+    def statuses(links):
+        fused = fuse(base[["x"]].head(300), given, links=links, m=1)
+        columns = [c for p in fused.imputations.manifest["pairs"] for c in p["uncertainty"]["columns"]]
+        return {(c["first"], c["second"]): c["status"] for c in columns}
+
+    plain = {("age", "wealth"): "assumed", ("age", "home"): "assumed", ("age", "spending"): "assumed"}
+    assert statuses([]) == plain | dict.fromkeys([("wealth", "spending"), ("home", "spending")], "bridged by rich")
+    assert statuses([Link("wealth", "spending", 0.5)]) == plain | {
+        ("wealth", "spending"): "linked",
+        ("home", "spending"): "bridged by rich; exchanged with wealth and spending",
+    }
 
 
 def test_the_bounds_are_those_of_normal_variables(frames):

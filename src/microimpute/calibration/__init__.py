@@ -24,7 +24,7 @@ from microimpute.survey import Survey, replace_survey
 if TYPE_CHECKING:
     from microimpute.imputations import Imputations
 
-__all__ = ["Aggregate", "Calibration", "Compared", "Plan", "before_and_after", "calibrate", "missed"]
+__all__ = ["Aggregate", "Calibration", "Compared", "Plan", "before_and_after", "calibrate", "missed", "total_in_full"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -91,6 +91,11 @@ class Calibration:
         return before_and_after(self.to_dict())
 
 
+def total_in_full(value: float) -> str:
+    """Write a total with all its whole digits, and one below a thousand with six digits."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.6g}"
+
+
 def before_and_after(said: Mapping[str, Any]) -> str:
     """Lay out in lines what `Calibration.to_dict` says, and a manifest keeps: every total, and the notes."""
     rows = said["totals"]
@@ -98,7 +103,7 @@ def before_and_after(said: Mapping[str, Any]) -> str:
     lines = [f"{'':{width}}  {'published':>20}  {'before':>20}  {'after':>20}"]
     for row in rows:
         figures = (row["target"], float(np.mean(row["before"])), float(np.mean(row["after"])))
-        lines.append(f"{row['total']:{width}}" + "".join(f"  {figure:>20,.0f}" for figure in figures))
+        lines.append(f"{row['total']:{width}}" + "".join(f"  {total_in_full(figure):>20}" for figure in figures))
     return "\n".join([*lines, *said["notes"]])
 
 

@@ -77,7 +77,7 @@ def weighted_rank(values: FloatArray, weight: FloatArray) -> FloatArray:
 
 
 def as_coarse(rank: FloatArray, other: FloatArray) -> FloatArray:
-    """Give ranks below those that another survey can tell apart the rank that they would have there.
+    """Give ranks below those that another survey can tell apart the one rank that stands for them there.
 
     Where 28% report no liquid assets in one survey and 2% in the other, one rank, .14, stands for the first survey's
     28%, and the other's households between .02 and .28 would find none like them there.

@@ -108,7 +108,8 @@ def fit_tail(values: FloatArray, weight: FloatArray, largest: float = np.inf) ->
     """Fit the tail: its scale by weighted maximum likelihood, its shape such that it has the donors' weighted mean.
 
     Far quantiles are as near the truth as by maximum likelihood alone (docs/peers.md), whose mean, hence every total,
-    may lie far from the donors': a shape near one has a mean near infinity.
+    may lie far from the donors': a shape near one has a mean near infinity. A shape that would leave `SHAPES` stays at
+    its end, and the mean is then another.
 
     The threshold is the weighted 99th percentile; where fewer than 100 effective donors are above it, the
     amount that has 100 above it, but not below the 90th percentile. It must be positive and have 20 effective

@@ -48,14 +48,14 @@ class Forest(Method):
         spread or shape changes with the predictors; see `trees.grow`.
     predict
         Whether trees also read what ridge regressions predict of the block's targets, for donors from other
-        households: a smooth effect then takes one split, not many. Values stay a donor's.
+        households: a smooth effect then takes one split, not many. No prediction is drawn.
     tuned
         Whether each block's leaves may hold a half to 32 times as many donors as `leaf`, as donors held out say.
     adjust
         Whether amounts move along a regression from the leaf donor to the receiver, for targets of which donors
         held out are predicted better so; zeros and signs stay the donor's, the donors' weighted margin comes
-        back, and drawn amounts are ones that donors have. Not for targets that rules bind to one donor. Needs
-        `tuned`.
+        back, and amounts below the `tail` are ones that donors have. Not for targets that rules bind to one
+        donor. Needs `tuned`.
     tail
         Draw amounts above a threshold from a generalised Pareto distribution fitted to the donors there, at the
         drawn donor's place in it, so that the largest donor is no bound; its mean is the donors', so that totals stay.

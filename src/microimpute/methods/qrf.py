@@ -52,11 +52,11 @@ class QRF(Method):
         donor below or above it in the leaf (either with probability one half), unless that has another sign.
         Zeros stay zero, and so do the shares of either sign; counts and classes are not interpolated.
     tail
-        Draw amounts above a threshold from a generalised Pareto distribution, fitted to the donors there by
-        weighted maximum likelihood, at the drawn donor's place in it: the largest donor's amount is no bound,
-        and what explains large amounts among donors explains them among draws. The threshold and what it takes
-        to have a tail: see `microimpute.forests.pareto.fit_tail`; without it the donors' amounts stay. Not for counts,
-        nor for losses.
+        Draw amounts above a threshold from a generalised Pareto distribution fitted to the donors there, at the
+        drawn donor's place in it: the largest donor's amount is no bound, its mean is the donors', so that totals
+        stay, and what explains large amounts among donors explains them among draws. The threshold and what it
+        takes to have a tail: see `microimpute.forests.pareto.fit_tail`; without it the donors' amounts stay. Not for
+        counts, losses, or amounts heaped at round numbers.
     marginal
         Also grow, for `quantiles`, a forest per target on the predictors alone.
     """

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from microimpute.calibration import total_in_full
 from microimpute.dependence.policy import figure_bounds
 from microimpute.errors import FusionError, closest
 from microimpute.keyed import RowRandom
+from microimpute.manifest import cautions
 from microimpute.report import words
 from microimpute.stages import Fused
 from microimpute.stages.links import shared_predictors
@@ -45,8 +47,8 @@ def cross(fused: Fused, *, title: str, by: str | None = None, of: str | None = N
     -------
     dict
         Plain values: ``tenths`` with mean, share and pooled interval, the share of this tenth and all above, and the
-        least and largest that any pairing within neighbourhoods of the predictors gives it; ``pairs``, ``links``,
-        ``edits``, ``calibration`` and ``stages`` of the manifest.
+        least and largest that any pairing within neighbourhoods of the predictors gives it; ``cautions``, what speaks
+        against the interval; ``pairs``, ``links``, ``edits``, ``calibration`` and ``stages`` of the manifest.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def cross(fused: Fused, *, title: str, by: str | None = None, of: str | None = N
             "share": float(pooled.estimate[k]),
             "low": float(pooled.low[k]),
             "high": float(pooled.high[k]),
-            "above": float(pooled.estimate[k:].sum()),
+            "above": round(float(pooled.estimate[k:].sum()), 9),  # all of it is 1, not nearly so
             "least": limits[k][0],
             "most": limits[k][1],
         }
@@ -78,6 +80,7 @@ def cross(fused: Fused, *, title: str, by: str | None = None, of: str | None = N
         "title": title, "by": by, "of": of, "m": imputations.m, "rows": len(imputations), "rule": pooled.rule,
         "shown": SHOWN,
         "tenths": tenths,
+        "cautions": cautions(manifest),
         **{key: manifest[key] for key in ("pairs", "links", "edits")},
         "calibration": list(manifest.get("calibration", ())),
         "stages": [
@@ -177,5 +180,7 @@ def render_cross(summary: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(amount=words.amount, percent=words.percent, count=words.count, signed=words.signed)
+    environment.filters.update(
+        amount=words.amount, percent=words.percent, count=words.count, signed=words.signed, total=total_in_full
+    )
     return environment.get_template("cross.html.j2").render(**summary)

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["draw", "figures"]
+__all__ = ["draw", "figures", "is_bent"]
 
 DONOR, IMPUTED, GRID = "#666666", "#1d5fa6", "#e3e3e3"
+#: An axis with amounts from here on is linear near zero and logarithmic beyond.
+BENT = 1000
 
 _STYLE: Any = {
     "svg.hashsalt": "microimpute",
@@ -107,6 +109,12 @@ def _headline(figure: Figure, part: Mapping[str, Any]) -> None:
     axes.legend(loc="upper left")
 
 
+def is_bent(headline: Mapping[str, Any] | None) -> bool:
+    """Say whether the headline's axis is logarithmic away from zero."""
+    curve = headline["curve"] if headline else {}
+    return any(v is not None and abs(v) >= BENT for line in curve.values() for v in line)
+
+
 def _amounts(figure: Figure, rows: Sequence[Mapping[str, Any]]) -> None:
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1, 2])
     place = np.arange(len(rows), dtype=float)
@@ -168,7 +176,7 @@ def _amount_scale(axes: Axes, which: str, values: Sequence[float | None], money:
     largest = max(-low, high)
     set_scale = axes.set_xscale if which == "x" else axes.set_yscale
     set_limits = axes.set_xlim if which == "x" else axes.set_ylim
-    if largest < 1000:
+    if largest < BENT:
         margin = 0.05 * (high - low or 1.0)
         set_limits(low - margin, high + margin)
         axis.set_major_formatter(lambda value, position: amount(value, money))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from microimpute.calibration import total_in_full
 from microimpute.margins import APART, CLOSE
 from microimpute.report import plots, words
 from microimpute.selection import FAILED
@@ -41,11 +42,18 @@ def render(summary: Mapping[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        amount=words.amount, percent=words.percent, signed=words.signed, count=words.count, tint=_tint
+        amount=words.amount,
+        percent=words.percent,
+        signed=words.signed,
+        count=words.count,
+        tint=_tint,
+        total=total_in_full,
     )
     figures = {name: Markup(svg) for name, svg in plots.figures(summary).items()}
     template = environment.get_template("template.html.j2")
-    return template.render(**summary, figures=figures, close=CLOSE, apart=APART, failed=FAILED)
+    return template.render(
+        **summary, figures=figures, bent=plots.is_bent(summary["headline"]), close=CLOSE, apart=APART, failed=FAILED
+    )
 
 
 def _tint(difference: float | None) -> str:

@@ -92,6 +92,12 @@ def story(imputations: Imputations, fusion: Fusion) -> list[str]:
             f"{count(derived)} {_plural(derived, 'total')} ({', '.join(fusion.derived)}) "
             f"{'is' if derived == 1 else 'are'} added up from the drawn parts, so that identities hold."
         )
+    for done in imputations.manifest.get("calibration", ()):
+        moved, totals = "Weights" if done["how"] == "weights" else "Imputed amounts", len(done["totals"])
+        told.append(
+            f"{moved} were then moved so as to meet {count(totals)} published {_plural(totals, 'total')}: all that "
+            f"follows is after that; see “Calibrated {done['how']}”."
+        )
     told.append(
         "Assumed, and not testable with these data: given the predictors, the imputed variables are "
         "independent of everything else that only the receiver knows. Relations of imputed variables with "

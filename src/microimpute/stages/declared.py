@@ -53,6 +53,7 @@ def declared_bridges(
                 "Leave it out, or put that donor first.",
             )
         text = f"{bridge.donor}; in {bridge.of}: {bridge.other}. {bridge.caveat}"
+        text += " Ranks below those that the donor can tell apart count as its lowest." if bridge.ranked else ""
         made.append(Bridge(bridge.name, bridge.earlier, _formula(bridge, donor, weight), text))
     return tuple(made)
 
