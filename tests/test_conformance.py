@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from microimpute import checks, testing
+from microimpute import checks_of_values, testing
 from microimpute.errors import MethodError
 from microimpute.methods.base import methods
 from microimpute.methods.shuffle import Shuffle
@@ -207,11 +207,11 @@ def test_the_suite_catches_faults(fault, check):
         ("overlap", testing.receivers_far_from_donors),
         ("target_values", testing.infinite_and_missing_values),
         ("target_values", testing.all_missing_target),
-        ("infinite", testing.infinite_and_missing_values),
+        ("predictor_values", testing.infinite_and_missing_values),
     ],
 )
 def test_the_suite_notices_that_fusion_stops_asking(monkeypatch, asked, check):
-    monkeypatch.setattr(checks, asked, lambda *given: ())
+    monkeypatch.setattr(checks_of_values, asked, lambda *given: ())
     with pytest.raises((AssertionError, ValueError, RuntimeWarning)):
         check(Shuffle)
 

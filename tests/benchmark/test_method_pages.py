@@ -150,7 +150,7 @@ def test_the_index_ranks_by_mean_skill_and_keeps_points_and_strangers_apart(made
     assert ranked == [("1", default_method(), "0.550"), ("2", "hotdeck", "0.250")]
     fewer, others = page.split("On fewer tasks")[1].split("Not ranked:")
     assert re.findall(r"^- \[`(\w+)`\]", fewer, re.M) == ["rank"]  # its mean, 0.300, is of one task of the two
-    assert re.search(r"`rank`\]\(rank\.md\): 0\.300 [^,]+, [^,]+\] on 1 task only, 3\.0 s\. ", fewer)
+    assert re.search(r"`rank`\]\(rank\.md\): 0\.300 [^,]+, [^,]+\] on 1 task \(1 arm\), \d seeds?, 3\.0 s\. ", fewer)
     others = re.findall(r"^- \[`(\w+)`\]", others, re.M)
     assert others[0] == "median"
     assert set(others) == set(NAMES) - {"rank", *(name for _, name, _ in ranked)}

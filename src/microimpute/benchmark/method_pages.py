@@ -11,7 +11,7 @@ from typing import Any
 from microimpute.benchmark.journal import read
 from microimpute.benchmark.leaderboard import summarise
 from microimpute.benchmark.markdown import count, part_name, table, text, with_span
-from microimpute.benchmark.method_results import results, seconds, tasks_of, without_results
+from microimpute.benchmark.method_results import extent, results, seconds, without_results
 from microimpute.benchmark.scores import Scores
 from microimpute.described import Description
 from microimpute.methods.base import Method, methods
@@ -128,15 +128,19 @@ def index_page(described: Sequence[Description], summary: Summary, made_from: st
     costs = {row["method"]: row for row in summary["costs"]}
     ranked = sorted((d for d in described if d.name in found), key=lambda d: -found[d.name]["mean"])
     advice = {d.name: _linked(d.advice, names, d.name) for d in described}
-    fewer = {d.name: on for d in ranked if (on := tasks_of(d.name, summary)) < len(tasks)}
+    extents = {d.name: extent(d.name, summary) for d in ranked}
+    whole = tuple(map(max, zip(*extents.values(), strict=True)))
+    fewer = {name: on for name, on in extents.items() if on != whole}
     told = {}
     for d in (d for d in ranked if _draws(d)):
         skill = with_span(found[d.name]["mean"], found[d.name]["span"]["mean"])
-        skill += f" on {count(fewer[d.name], 'task')} only" if d.name in fewer else ""
+        if d.name in fewer:
+            on, arms, seeds = fewer[d.name]
+            skill += f" on {count(on, 'task')} ({count(arms, 'arm')}), {count(seeds, 'seed')}"
         told[d.name] = f"{_link(d.name)}: {skill}, {seconds(costs[d.name]['seconds'])}. {advice[d.name]}"
     lines += [f"{i}. {told[name]}" for i, name in enumerate((n for n in told if n not in fewer), start=1)]
     if any(name in fewer for name in told):
-        lines += ["", "On fewer tasks, so that their means do not compare with those above:", ""]
+        lines += ["", "On fewer tasks, arms or seeds, so that their means do not compare with those above:", ""]
         lines += [f"- {told[name]}" for name in told if name in fewer]
     others = [
         f"- {_link(d.name)}: {text(found[d.name]['mean'])}. {advice[d.name]}" for d in ranked if not _draws(d)

@@ -11,7 +11,7 @@ from microimpute.benchmark.markdown import count, table, text, with_name, with_s
 from microimpute.benchmark.scores import KINDS
 from microimpute.benchmark.suite import NULL_METHOD
 
-__all__ = ["results", "seconds", "tasks_of", "without_results"]
+__all__ = ["extent", "results", "seconds", "tasks_of", "without_results"]
 
 Summary = Mapping[str, Any]
 
@@ -59,6 +59,12 @@ def results(name: str, summary: Summary) -> list[str]:
 def tasks_of(name: str, summary: Summary) -> int:
     """Return the number of ranked tasks that a method ran on."""
     return len({own["task"] for own in summary["tasks"] if any(m["method"] == name for m in own["methods"])})
+
+
+def extent(name: str, summary: Summary) -> tuple[int, int, int]:
+    """Return the numbers of ranked tasks, of their arms and of seeds that a method ran on."""
+    arms = sum(any(m["method"] == name for m in own["methods"]) for own in summary["tasks"])
+    return tasks_of(name, summary), arms, int(summary["made_from"]["runs"][name]["seeds"])
 
 
 def _headline(row: Mapping[str, Any], summary: Summary) -> list[str]:
