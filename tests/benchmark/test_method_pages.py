@@ -158,6 +158,14 @@ def test_the_index_ranks_by_mean_skill_and_keeps_points_and_strangers_apart(made
     assert page.rstrip().endswith("Results: `r.jsonl` (SHA-256 0…).")
 
 
+def test_a_mean_of_fewer_seeds_is_kept_apart():
+    once = [r for r in records() if (r["label"], r["seed"]) != ("hotdeck", 1)]
+    page = pages(own_methods(), summarise(Scores.of(once), "x"), "")[INDEX].partition(RESULTS)[2]
+    ranked, fewer = page.split("On fewer tasks, arms or seeds")
+    assert re.findall(r"^\d+\. \[`(\w+)`\]", ranked, re.M) == [default_method()]
+    assert re.search(r"^- \[`hotdeck`\].* on 2 tasks \(2 arms\), 1 seed, ", fewer, re.M)
+
+
 def test_pages_of_methods_that_are_gone_are_removed_and_nothing_else(tmp_path):
     import json
 
