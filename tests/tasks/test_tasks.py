@@ -244,6 +244,19 @@ def test_spending_of_a_year_is_what_the_survey_measures(shared: Path) -> None:
     assert (donor == 0).mean() < 0.001
 
 
+def test_the_second_copy_of_a_quarter_is_left_out(shared: Path) -> None:
+    """874 interviews stand in the copy alone; all its 2,512 rows follow the quarter's first ones in the file."""
+    file = read("fmli_2013q3_2016q1_subset.csv.gz", shared / "data", task("ce_spending"), ["NEWID", "QINTRVMO"])
+    copy = file.iloc[22_964:25_476]
+    assert set(copy["QINTRVMO"]) == {2, 3}
+    alone = set(copy["NEWID"]) - set(file.drop(copy.index)["NEWID"])
+    problem = made("ce_spending", "split", 0, shared / "data")
+    used = {*problem.fusion.donor.numbers("NEWID").astype(int), *problem.fusion.receiver.numbers("NEWID").astype(int)}
+    assert len(alone) == 874
+    assert not used & alone
+    assert used <= set(file["NEWID"])
+
+
 @pytest.mark.parametrize("name", [n for n, c in tasks().items() if c.files])
 def test_a_missing_file_is_named_with_where_it_comes_from(name: str, tmp_path: Path) -> None:
     chosen = task(name)

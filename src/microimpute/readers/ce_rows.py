@@ -15,7 +15,7 @@ import pandas as pd
 
 from microimpute.readers.ce_columns import REPLICATES, WEIGHT
 
-__all__ = ["ASKED_LAST", "by_consumer_unit", "months_in_year", "months_of_quarter"]
+__all__ = ["ASKED_LAST", "by_consumer_unit", "months_in_year", "months_of_quarter", "quarters_again"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -32,6 +32,32 @@ def months_of_quarter(month: Ints) -> Ints:
         Month of the interview, 1 to 12, shape (rows,).
     """
     return (month - 1) % 3
+
+
+def quarters_again(newid: Ints, month: Ints) -> list[tuple[int, int, int, int]]:
+    """Find where quarters, one after the other, begin and end, and where one comes a second time.
+
+    Parameters
+    ----------
+    newid
+        Interview, shape (rows,): appears once in a quarter.
+    month
+        Month of the interview, 1 to 12, shape (rows,), in the file's order.
+
+    Returns
+    -------
+    list
+        For each quarter its first row, the row that its second copy starts with (its end, if there is none), its end,
+        and how many interviews of the second copy stand in the first as well.
+    """
+    quarter = (month - 1) // 3
+    begins = np.flatnonzero(np.r_[True, quarter[1:] != quarter[:-1]])
+    found = []
+    for first, end in zip(begins, np.r_[begins[1:], len(newid)], strict=True):
+        again = pd.Series(newid[first:end]).duplicated().to_numpy()
+        second = first + int(np.argmax(again)) if again.any() else end
+        found.append((int(first), int(second), int(end), int(again.sum())))
+    return found
 
 
 def months_in_year(interview_year: Ints, month: Ints, year: int) -> Ints:

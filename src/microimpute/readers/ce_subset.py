@@ -19,7 +19,7 @@ import pandas as pd
 from microimpute.errors import SurveyError, closest
 from microimpute.frames import read_file
 from microimpute.readers.ce_columns import CHARACTERISTICS, PUBLISHED, WEIGHT
-from microimpute.readers.ce_rows import months_of_quarter
+from microimpute.readers.ce_rows import months_of_quarter, quarters_again
 
 __all__ = ["PARTS", "SECOND_COPY", "read_subset"]
 
@@ -148,25 +148,21 @@ def _label_quarters(data: pd.DataFrame, start: tuple[int, int]) -> tuple[pd.Data
         raise SurveyError(
             f"the first interview is of quarter {quarter[0]}, not of {start[0]}Q{start[1]}", "Give first= as it is."
         )
-    begins = np.flatnonzero(np.r_[True, quarter[1:] != quarter[:-1]])
     year = np.zeros(len(data), np.int64)
     keep = np.ones(len(data), bool)
     notes: list[str] = []
     now, before = start[0], quarter[0] - 1
-    for a, b in zip(begins, np.r_[begins[1:], len(data)], strict=True):
-        now += int(quarter[a] <= before)
-        before = quarter[a]
-        year[a:b] = now
-        again = pd.Series(newid[a:b]).duplicated().to_numpy()
-        if again.any():
-            first = a + int(np.argmax(again))
-            keep[first:b] = False
-            words = f"months {', '.join(str(m) for m in np.unique(month[first:b]))} of {now}"
-            notes.append("left out: " + SECOND_COPY.format(quarter=words, rows=b - first, again=int(again.sum())))
+    found = quarters_again(newid, month)
+    for first, second, end, again in found:
+        now += int(quarter[first] <= before)
+        before = quarter[first]
+        year[first:end] = now
+        if second < end:
+            keep[second:end] = False
+            words = f"months {', '.join(str(m) for m in np.unique(month[second:end]))} of {now}"
+            notes.append("left out: " + SECOND_COPY.format(quarter=words, rows=end - second, again=again))
     last = np.flatnonzero(keep)[-1]
-    notes.insert(
-        0, f"quarters {start[0]}Q{start[1]} to {year[last]}Q{quarter[last]}, {len(begins)} of them in the file"
-    )
+    notes.insert(0, f"quarters {start[0]}Q{start[1]} to {year[last]}Q{quarter[last]}, {len(found)} of them in the file")
     return data.assign(YEAR=year).loc[keep].reset_index(drop=True), notes
 
 
