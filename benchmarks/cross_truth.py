@@ -10,8 +10,8 @@ auxiliary file with both. Printed per file, as means over divisions of household
 
 in the receiver's truth; in the truth once reordered to be independent given X; with independent fusion; with Z drawn
 given bridges as well, which both donors observe and the donor of Y gave the receiver (home equity; tenure and
-vehicles); with ρ drawn from what the auxiliary file estimates (mean and standard error); with ρ drawn from a uniform
-prior from 0 to 0.6; and the bounds of the share given the neighbourhoods.
+vehicles, and these and food); with ρ drawn from what the auxiliary file estimates (mean and standard error); with ρ
+drawn from a uniform prior from 0 to 0.6; and the bounds of the share given the neighbourhoods.
 """
 
 import argparse
@@ -26,12 +26,13 @@ from microimpute.dependence.estimation import estimate_rho
 from microimpute.dependence.policy import figure_bounds
 from microimpute.dependence.priors import Point, Prior, Uniform
 from microimpute.dependence.reordering import reorder
+from microimpute.readers.ce_rows import quarters_again
 from microimpute.stages import Bridge, Stage, fuse
 from microimpute.weighted import quantile, ranks
 
 M = 5
 #: Columns that donors of Y and of Z both observe, and the receiver does not.
-BRIDGES = ("equity", "owner", "vehicles")
+BRIDGES = {"bridged": ("equity", "owner", "vehicles"), "bridged, with food": ("owner", "vehicles", "food")}
 FIGURES = ("rho given X", "rank correlation", "share of Z, top fifth of Y")
 
 
@@ -46,7 +47,11 @@ def sipp(path: Path) -> pd.DataFrame:
 
 def interviews(path: Path) -> pd.DataFrame:
     """Liquid assets and yearly spending of the consumer units that told both."""
-    read = pd.read_csv(path, low_memory=False).drop_duplicates("NEWID")
+    read = pd.read_csv(path, low_memory=False)
+    once = np.zeros(len(read), bool)
+    for first, second, *_ in quarters_again(read["NEWID"].to_numpy(), read["QINTRVMO"].to_numpy()):
+        once[first:second] = True
+    read = read[once]
     place = read["QINTRVMO"].astype(int) % 3
     read = read[(place != 1) & read["LIQUIDX"].notna()]
     months = np.where(read["QINTRVMO"].astype(int) % 3 == 2, 1, 2)
@@ -56,6 +61,7 @@ def interviews(path: Path) -> pd.DataFrame:
     frame = frame.assign(
         Y=read["LIQUIDX"].astype(float),
         Z=read["TOTEXPCQ"] * 12 / months,
+        food=read["FOODCQ"] * 12 / months,
         weight=read["FINLWT21"],
         unit=read["NEWID"] // 10,
     )
@@ -81,7 +87,7 @@ def figures(frame: pd.DataFrame, y: np.ndarray, z: np.ndarray, predictors: list[
 
 def one_division(frame: pd.DataFrame, seed: int) -> dict[str, np.ndarray]:
     """Return the figures of one division: by row of the table, figures (and spreads of the last one)."""
-    predictors = [c for c in frame.columns if c not in ("Y", "Z", "weight", "unit", *BRIDGES)]
+    predictors = [c for c in frame.columns if c not in ("Y", "Z", "weight", "unit", *BRIDGES["bridged"], "food")]
     units = frame["unit"].unique()
     fourth = dict(zip(np.random.default_rng(seed).permutation(units), np.arange(len(units)) % 4, strict=True))
     part = frame["unit"].map(fourth)
@@ -127,8 +133,11 @@ def one_division(frame: pd.DataFrame, seed: int) -> dict[str, np.ndarray]:
             each.append(figures(receiver, y, z[moved.source], predictors))
         out[name] = np.mean(each, axis=0)
         out[f"{name}, sd between implicates"] = np.std(each, axis=0, ddof=1)
-    each = [figures(receiver, y, z, predictors) for y, z in bridged(of_y, of_z, receiver, predictors, seed)]
-    out["bridged"] = np.mean(each, axis=0)
+    for name, wanted in BRIDGES.items():
+        names = [c for c in wanted if c in frame]
+        if name == "bridged" or "food" in names:
+            pairs = bridged(of_y, of_z, receiver, predictors, names, seed)
+            out[name] = np.mean([figures(receiver, y, z, predictors) for y, z in pairs], axis=0)
     out["auxiliary"] = np.array([found.rho, found.se, len(receiver)])
     out["bounds"] = np.mean(
         [bounds(drawn["Y"][i], drawn["Z"][i], moved.neighbourhood, weight) for i in range(M)], axis=0
@@ -137,10 +146,9 @@ def one_division(frame: pd.DataFrame, seed: int) -> dict[str, np.ndarray]:
 
 
 def bridged(
-    of_y: pd.DataFrame, of_z: pd.DataFrame, receiver: pd.DataFrame, predictors: list[str], seed: int
+    of_y: pd.DataFrame, of_z: pd.DataFrame, receiver: pd.DataFrame, predictors: list[str], names: list[str], seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Draw Y with the bridges, then Z given them: one pair per implicate."""
-    names = [c for c in BRIDGES if c in of_y]
     survey = {"weight": "weight"}
     fused = fuse(
         Survey(receiver[[*predictors, "weight"]].reset_index(drop=True), **survey),
@@ -172,7 +180,8 @@ def report(title: str, frame: pd.DataFrame, divisions: int) -> None:
     mean = {name: np.mean([f[name] for f in found], axis=0) for name in found[0]}
     error = {n: np.std([f[n] - f["truth"] for f in found], axis=0, ddof=1) / np.sqrt(divisions) for n in found[0]}
     print(f"\n### {title}\n\n| | {' | '.join(FIGURES)} |\n|---|---|---|---|")
-    for name in ("truth", "truth, made independent", "independent", "bridged", "rho estimated", "rho uniform"):
+    rows = ("truth", "truth, made independent", "independent", *BRIDGES, "rho estimated", "rho uniform")
+    for name in (row for row in rows if row in mean):
         cells = [
             f"{v:.3f}" + (f" ± {e:.3f}" if not name.startswith("truth") else "")
             for v, e in zip(mean[name], error[name], strict=True)
@@ -182,9 +191,9 @@ def report(title: str, frame: pd.DataFrame, divisions: int) -> None:
         spread = " | ".join(f"{v:.3f}" for v in mean[f"{name}, sd between implicates"])
         print(f"| {name}: sd between implicates | {spread} |")
     low, middle, high = mean["bounds"]
-    rho, se, rows = mean["auxiliary"]
+    rho, se, count = mean["auxiliary"]
     print(f"\nBounds of the share: {low:.3f} to {high:.3f} (independent {middle:.3f}).")
-    print(f"Auxiliary file: rho {rho:.3f}, standard error {se:.3f}. Receivers: {rows:,.0f}. Divisions: {divisions}.")
+    print(f"Auxiliary file: rho {rho:.3f}, standard error {se:.3f}. Receivers: {count:,.0f}. Divisions: {divisions}.")
     print("± is the standard error over divisions of the difference to the truth.", flush=True)
 
 

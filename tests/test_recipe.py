@@ -124,7 +124,7 @@ contents = st.fixed_dictionaries(
     {"donor": sides, "receiver": sides},
     optional={
         "title": words,
-        "fusion": st.fixed_dictionaries({}, optional={"crosswalk": words, "dollars": numbers, "targets": texts, "predictors": texts, "rules": texts, "kinds": st.dictionaries(words, words, max_size=2)}),
+        "fusion": st.fixed_dictionaries({}, optional={"crosswalk": words, "dollars": numbers, "targets": texts, "more_targets": texts, "predictors": texts, "rules": texts, "kinds": st.dictionaries(words, words, max_size=2)}),
         "impute": st.fixed_dictionaries({}, optional={"method": words, "settings": st.dictionaries(words, values, max_size=2), "m": numbers, "seed": numbers}),
         "report": st.fixed_dictionaries({}, optional={"headline": words, "by": texts}),
     },

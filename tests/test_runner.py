@@ -10,9 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from microimpute.cli import main
+from microimpute.data import bundled
 from microimpute.errors import RecipeError
-from microimpute.recipe import Recipe, stock
+from microimpute.recipe import FusionPart, Recipe, stock
 from microimpute.runner import run, verify
+from microimpute.runner.files import fusion_parts
+from microimpute.surveys.base import connector
 from microimpute.testing import example_donor, example_receiver
 
 RECIPE = """
@@ -160,3 +163,29 @@ def test_the_stock_recipe_uses_fewer_targets_when_told(tmp_path):
     (tmp_path / "few.toml").write_text(text.replace("NETWORTH", "HOMEEQ"))
     done = run(tmp_path / "few.toml")
     assert set(done.imputations.columns) == {"HOUSES", "NH_MORT", "HELOC", "MRTHEL", "HOMEEQ"}
+
+
+def test_more_targets_come_beside_those_of_a_crosswalk():
+    """The samples' SCF has no food; any column of the donor will do."""
+    donor = connector("scf").read(bundled("scf_2019_sample.parquet"))
+    own = fusion_parts(FusionPart(crosswalk="scf_to_cps_tax_units"), donor, "[fusion]")
+    more = fusion_parts(
+        FusionPart(crosswalk="scf_to_cps_tax_units", more_targets=("RENT", "INCOME")), donor, "[fusion]"
+    )
+    assert more["targets"] == (*own["targets"], "RENT", "INCOME")
+    assert {k: v for k, v in more.items() if k != "targets"} == {k: v for k, v in own.items() if k != "targets"}
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        (FusionPart(targets=("a",), more_targets=("b",)), "more_targets beside targets"),
+        (FusionPart(more_targets=("b",)), "more_targets and no crosswalk"),
+        (FusionPart(crosswalk="scf_to_cps_tax_units", targets=("a",), more_targets=("b",)), "beside targets"),
+    ],
+)
+def test_more_targets_without_a_crosswalk_to_come_beside_are_refused(said, what):
+    donor = connector("scf").read(bundled("scf_2019_sample.parquet"))
+    with pytest.raises(RecipeError, match=rf"\[fusion\] has {what}|has more_targets {what}") as caught:
+        fusion_parts(said, donor, "[fusion]")
+    assert "name all in targets" in caught.value.remedy

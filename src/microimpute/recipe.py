@@ -62,6 +62,8 @@ class FusionPart:
         As in `Fusion`; None takes the crosswalk's.
     kinds
         Declared kinds.
+    more_targets
+        Targets beside the crosswalk's.
     """
 
     crosswalk: str | None = None
@@ -70,6 +72,7 @@ class FusionPart:
     predictors: tuple[str, ...] | None = None
     rules: tuple[str, ...] | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
+    more_targets: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,7 @@ _TYPES: dict[str, type] = {
     "draws": int,
     "seed": int,
 }
-_LISTS = ("targets", "predictors", "rules", "by")
+_LISTS = ("targets", "more_targets", "predictors", "rules", "by")
 
 
 def part(cls: type[Any], content: Any, where: str) -> Any:

@@ -11,6 +11,7 @@ import pytest
 from microimpute.concepts import ce
 from microimpute.concepts.bridge import weighted_rank
 from microimpute.concepts.geography import census_region
+from microimpute.concepts.scf import FOOD
 from microimpute.crosswalks.base import crosswalk
 from microimpute.crosswalks.cex_to_cps_tax_units import CEXToCPSTaxUnits
 from microimpute.crosswalks.scf_to_cps_tax_units import SCFToCPSTaxUnits
@@ -193,8 +194,32 @@ def test_bridges_that_cannot_be_had_are_refused(cps: Survey) -> None:
         declared_bridges(WALK, "sipp", units(), cps, ["owner"])
 
 
-def test_declared_bridges_are_made_of_default_targets_of_the_scf() -> None:
-    assert {c for b in WALK.bridges for c in b.earlier} <= set(SCFToCPSTaxUnits().targets)
+def test_declared_bridges_are_made_of_targets_of_the_scf() -> None:
+    """All but food are of wealth, which is imputed unless one says otherwise; the caveat says how food is had."""
+    for bridge in WALK.bridges:
+        if bridge.name == "food_spending":
+            assert bridge.earlier == FOOD
+            assert str(list(FOOD)).replace("'", '"') in bridge.caveat
+        else:
+            assert set(bridge.earlier) <= set(SCFToCPSTaxUnits().targets)
+
+
+def test_food_is_a_bridge_by_rank_whatever_the_file_calls_it(cps: Survey) -> None:
+    donor = WALK.with_bridges(units(), ["food_spending"])
+    assert len(donor) == 60
+    np.testing.assert_allclose(
+        donor.numbers("food_spending"), weighted_rank(donor.numbers("food"), donor.weights()), rtol=1e-12
+    )
+    food = units().numbers("food")
+    parts = units().with_columns({"food_home": 0.7 * food, "food_away": 0.3 * food})
+    parts = replace_survey(parts, frame=parts.frame.drop("food"))
+    same = WALK.with_bridges(parts, ["food_spending"]).numbers("food_spending")
+    np.testing.assert_allclose(same, donor.numbers("food_spending"), atol=1e-9)
+    (bridge,) = declared_bridges(WALK, "scf", donor, cps, ["food_spending"])
+    amounts = {"FOODHOME": np.arange(len(cps)) + 9.0, "FOODAWAY": np.ones(len(cps)), "FOODDELV": np.ones(len(cps))}
+    got = bridge.formula(amounts)
+    assert (np.diff(got) >= 0).all()
+    assert got.max() > 0.9
 
 
 def test_who_reports_none_in_the_ce_is_like_the_poorest_of_the_scf(cps: Survey) -> None:

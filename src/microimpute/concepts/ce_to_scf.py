@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from microimpute.concepts.bridge import DeclaredBridge
 from microimpute.concepts.ce import homeowner
+from microimpute.concepts.scf import FOOD
 from microimpute.concepts.values import flag
 from microimpute.kinds import Kind
 from microimpute.survey import Survey
@@ -27,6 +28,13 @@ def _mortgage(survey: Survey) -> npt.NDArray[Any]:
 def _vehicle(survey: Survey) -> npt.NDArray[Any]:
     count = survey.numbers("VEHQ")
     return flag(count > 0, count)
+
+
+def _food(survey: Survey) -> FloatArray:
+    """Return a year's spending on food; the records of rpms have it as a whole."""
+    if "food" in survey.columns:
+        return survey.numbers("food")
+    return survey.numbers("food_home") + survey.numbers("food_away")
 
 
 def _asked_last(column: str) -> Any:
@@ -58,6 +66,20 @@ def _flag(test: Any) -> Any:
 
 _RANK = "by weighted rank within the survey: "
 BRIDGES = (
+    DeclaredBridge(
+        "food_spending",
+        "scf",
+        FOOD,
+        Kind.CONTINUOUS,
+        _RANK + "food, or food at home and away, where a release has these, a year",
+        _RANK + "FOODHOME + FOODAWAY + FOODDELV, food at home, away and delivered",
+        "The SCF asks for a usual week, the CE for what was bought in the months that it saw; means of a year are "
+        "8,172 and 7,737 (dollars of 2019 and 2014). A usual amount is steadier, so the order agrees in part. "
+        'The SCF\'s food is no default target: more_targets = ["FOODHOME", "FOODAWAY", "FOODDELV"].',
+        _food,
+        _sum(*FOOD),
+        ranked=True,
+    ),
     DeclaredBridge(
         "owner",
         "scf",

@@ -12,7 +12,7 @@ from microimpute.prices import price_factor
 from microimpute.survey import Survey
 from microimpute.surveys.scf import IDENTITIES, income_inflation
 
-__all__ = ["RULES", "TARGETS", "income_factor", "incomes", "interest_floored", "race", "self_employed"]
+__all__ = ["FOOD", "RULES", "TARGETS", "income_factor", "incomes", "interest_floored", "race", "self_employed"]
 
 FloatArray = npt.NDArray[np.float64]
 Money = Callable[[Survey, int], FloatArray]
@@ -29,6 +29,8 @@ TARGETS = (
     *("VEHIC", "HOUSES", "ORESRE", "NNRESRE", "ACTBUS", "NONACTBUS", "OTHNFIN"),
     *("HELOC", "NH_MORT", "RESDBT", "OTHLOC", "CCBAL", "VEH_INST", "EDN_INST", "OTH_INST", "ODEBT"),
 )
+#: A year's spending on food, beside wealth: no default targets, but a bridge to the CE is made of them.
+FOOD = ("FOODHOME", "FOODAWAY", "FOODDELV")
 #: Negative in some rows of 2019: RETQLIQ in 10 (−1, rounding), NNRESRE in 9, ACTBUS in 10.
 _MAY_BE_NEGATIVE = ("RETQLIQ", "NNRESRE", "ACTBUS")
 #: Every one holds on all 28,885 rows of 2019.

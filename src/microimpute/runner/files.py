@@ -91,13 +91,18 @@ def fusion_parts(said: FusionPart, donor: Survey, where: str) -> dict[str, Any]:
     Raises
     ------
     RecipeError
-        If nobody names targets.
+        If nobody names targets, or more of them without a crosswalk whose targets they come beside.
     """
     targets, predictors, rules = said.targets, said.predictors, said.rules
+    if said.more_targets is not None and (said.crosswalk is None or targets is not None):
+        raise RecipeError(
+            f"{where} has more_targets " + ("beside targets" if targets is not None else "and no crosswalk"),
+            "They are added to a crosswalk's own targets; otherwise name all in targets.",
+        )
     if said.crosswalk is not None:
         walk = crosswalk_named(said.crosswalk)
         usual, known_rules = walk.defaults(donor)
-        targets = targets if targets is not None else usual
+        targets = targets if targets is not None else (*usual, *(said.more_targets or ()))
         predictors = predictors if predictors is not None else tuple(c.name for c in walk.concepts)
         rules = rules if rules is not None else tuple(map(str, edit_rules.applicable(known_rules, targets)))
     if targets is None:
