@@ -9,7 +9,7 @@ from microimpute.dependence.estimation import estimate_rho
 from microimpute.dependence.priors import Grid, Normal, Point, Uniform, prior
 from microimpute.dependence.reordering import reorder
 from microimpute.errors import FusionError
-from microimpute.keyed import RowRandom
+from microimpute.keyed import RowRandom, hash_columns
 
 ROWS = 6_000
 
@@ -210,3 +210,21 @@ def test_intervals_over_a_prior_with_the_truth_cover():
             hits[name] += abs(np.mean(drawn) - truth) < half
     assert hits["prior"] >= 17  # 19 are expected; below 17 with probability .016 if coverage is .95
     assert hits["independent"] <= 12
+
+
+def test_keys_may_be_numbers_or_texts() -> None:
+    """Household numbers as files have them, and what they hash to, give the same."""
+    two = Two(1_000, 0.4, 6)
+    number = np.arange(1_000)
+    hashed = hash_columns([number], 1_000)
+    by_number, by_hash = (reorder(two.x, two.y, two.z, 0.4, keys).source for keys in (number, hashed))
+    np.testing.assert_array_equal(by_number, by_hash)
+    texts = np.array([f"h{i}" for i in number])
+    got = estimate_rho(
+        two.x, two.y, two.true_z, texts, household=[f"u{i // 2}" for i in number], repeats=1, resamples=9
+    )
+    assert got.households == 500
+    with pytest.raises(FusionError, match="keys has 999 rows where 1,000 belong"):
+        reorder(two.x, two.y, two.z, 0.4, number[1:])
+    with pytest.raises(FusionError, match=r"keys have the shape \(1000, 1\)"):
+        reorder(two.x, two.y, two.z, 0.4, number[:, None])

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from microimpute.errors import FusionError
+from microimpute.keyed import Keys, hash_columns
 
-__all__ = ["as_matrix", "as_numbers", "as_weight", "coded", "same_length"]
+__all__ = ["as_keys", "as_matrix", "as_numbers", "as_weight", "coded", "same_length"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -27,6 +28,15 @@ def as_numbers(values: npt.ArrayLike, what: str) -> FloatArray:
     if bad := int((~np.isfinite(out)).sum()):
         raise FusionError(f"{what} is missing or infinite in {bad:,} of {len(out):,} rows", "Fill or drop these rows.")
     return out
+
+
+def as_keys(keys: npt.ArrayLike, rows: int, what: str) -> Keys:
+    """Return a key of 64 bits per row; numbers and texts are hashed, uint64 are taken as they are."""
+    out = np.asarray(keys)
+    if out.ndim != 1:
+        raise FusionError(f"{what} have the shape {out.shape}", "Give one key per row.")
+    same_length(what, len(out), rows)
+    return out if out.dtype == np.uint64 else hash_columns([out], rows)
 
 
 def as_weight(weight: npt.ArrayLike | None, rows: int, what: str) -> FloatArray:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.dependence.arrays import FloatArray, IntArray, as_matrix, as_numbers, as_weight, same_length
+from microimpute.dependence.arrays import FloatArray, IntArray, as_keys, as_matrix, as_numbers, as_weight, same_length
 from microimpute.dependence.conditional import TINY, Latent, in_key_order, latent, normal_score, rank_correlation
 from microimpute.dependence.priors import Normal
 from microimpute.errors import FusionError
-from microimpute.keyed import Keys, RowRandom, generator
+from microimpute.keyed import RowRandom, generator
 
 __all__ = ["RhoEstimate", "estimate_rho"]
 
@@ -57,10 +57,10 @@ def estimate_rho(
     x: npt.ArrayLike,
     y: npt.ArrayLike,
     z: npt.ArrayLike,
-    keys: Keys,
+    keys: npt.ArrayLike,
     *,
     weight: npt.ArrayLike | None = None,
-    household: Keys | None = None,
+    household: npt.ArrayLike | None = None,
     seed: int = 0,
     resamples: int = 200,
     repeats: int = 5,
@@ -75,7 +75,7 @@ def estimate_rho(
     y, z
         The leading columns of the two donors' bundles, shape (rows,).
     keys
-        A key per row, all different.
+        A key per row, all different: numbers or texts.
     weight
         Shape (rows,): counts in ranks, regressions and the correlation.
     household
@@ -110,11 +110,11 @@ def estimate_rho(
     """
     y_all, z_all = as_numbers(y, "Y"), as_numbers(z, "Z")
     rows = len(y_all)
-    for what, length in (("Z", len(z_all)), ("keys", len(keys))):
-        same_length(what, length, rows)
-    order = in_key_order(keys)
+    same_length("Z", len(z_all), rows)
+    own = as_keys(keys, rows, "keys")
+    order = in_key_order(own)
     by_weight = as_weight(weight, rows, "the auxiliary file's weight")[order]
-    unit = keys[order] if household is None else household[order]
+    unit = (own if household is None else as_keys(household, rows, "keys of households"))[order]
     place = np.unique(unit, return_inverse=True)[1].astype(np.int64)
     if (count := int(place.max()) + 1) < FEWEST:
         raise FusionError(
@@ -126,7 +126,7 @@ def estimate_rho(
     explained = np.empty((repeats, 2))
     exponential = _bootstrap(count, resamples, seed)
     for repeat in range(repeats):
-        random = RowRandom(seed, repeat + 1, keys[order])
+        random = RowRandom(seed, repeat + 1, own[order])
         pair = [latent(v[order], x_all, random, name, by_weight, unit) for name, v in (("y", y_all), ("z", z_all))]
         explained[repeat] = [p.explained for p in pair]
         ranks = _untied(pair[0], pair[1], by_weight, generator(seed, repeat + 1, "ties of rho"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.dependence.arrays import FloatArray, as_matrix, as_weight, same_length
+from microimpute.dependence.arrays import FloatArray, as_keys, as_matrix, as_weight, same_length
 from microimpute.errors import FusionError
 from microimpute.keyed import Keys, RowRandom
 
@@ -121,8 +121,8 @@ class Trimmed:
 def overlap(
     donor: npt.ArrayLike,
     receiver: npt.ArrayLike,
-    donor_keys: Keys,
-    receiver_keys: Keys,
+    donor_keys: npt.ArrayLike,
+    receiver_keys: npt.ArrayLike,
     *,
     donor_weight: npt.ArrayLike | None = None,
     receiver_weight: npt.ArrayLike | None = None,
@@ -160,8 +160,10 @@ def overlap(
     propensity score. Biometrika 70, 41–55; Kish, L. (1965). Survey Sampling, for the effective number.
     """
     theirs, ours = np.asarray(donor, dtype=np.float64), np.asarray(receiver, dtype=np.float64)
-    theirs = as_matrix(theirs, len(donor_keys), "the donors' predictors")
-    ours = as_matrix(ours, len(receiver_keys), "the receivers' predictors")
+    theirs = as_matrix(theirs, len(theirs), "the donors' predictors")
+    ours = as_matrix(ours, len(ours), "the receivers' predictors")
+    k_theirs = as_keys(donor_keys, len(theirs), "the donors' keys")
+    k_ours = as_keys(receiver_keys, len(ours), "the receivers' keys")
     if theirs.shape[1] != ours.shape[1]:
         raise FusionError(
             f"donors have {theirs.shape[1]} predictors and receivers {ours.shape[1]}", "Give the same columns."
@@ -170,7 +172,7 @@ def overlap(
         raise FusionError(f"there are only {len(theirs)} donors", f"Overlap is measured with more than {NEAREST}.")
     w_theirs = as_weight(donor_weight, len(theirs), "the donors' weight")
     w_ours = as_weight(receiver_weight, len(ours), "the receivers' weight")
-    p_theirs, p_ours = _propensity(theirs, ours, w_theirs, w_ours, donor_keys, receiver_keys, seed)
+    p_theirs, p_ours = _propensity(theirs, ours, w_theirs, w_ours, k_theirs, k_ours, seed)
     distance, effective, far = _near(*_places(theirs, ours, w_theirs, _counting(importance, theirs.shape[1])), w_theirs)
     return Overlap(
         donor_propensity=p_theirs,

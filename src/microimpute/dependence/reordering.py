@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from microimpute.dependence.arrays import FloatArray, IntArray, as_matrix, as_numbers, as_weight, same_length
+from microimpute.dependence.arrays import FloatArray, IntArray, as_keys, as_matrix, as_numbers, as_weight
 from microimpute.dependence.conditional import (
     TINY,
     Latent,
@@ -25,7 +25,7 @@ from microimpute.dependence.conditional import (
     ranks_within,
 )
 from microimpute.errors import FusionError
-from microimpute.keyed import Keys, RowRandom
+from microimpute.keyed import RowRandom
 
 __all__ = ["Reordered", "neighbourhoods", "reorder"]
 
@@ -92,7 +92,7 @@ def reorder(
     y: npt.ArrayLike,
     z: npt.ArrayLike,
     rho: float | npt.ArrayLike,
-    keys: Keys,
+    keys: npt.ArrayLike,
     *,
     seed: int = 0,
     implicate: int = 1,
@@ -171,10 +171,10 @@ def reorder(
     begun = _per_lead(np.full(leads_count, drawn_with) if np.ndim(drawn_with) == 0 else drawn_with, leads_count)
     if not isinstance(size, int) or isinstance(size, bool) or size < 2:
         raise FusionError(f"size is {size!r}", "Give a whole number of at least 2.")
-    same_length("keys", len(keys), rows)
-    order = in_key_order(keys)
+    own = as_keys(keys, rows, "keys")
+    order = in_key_order(own)
     by_weight = as_weight(weight, rows, "the receivers' weight")[order]
-    random = RowRandom(seed, implicate, keys[order])
+    random = RowRandom(seed, implicate, own[order])
     x_all = as_matrix(x, rows, "the predictors")[order]
     leads = [
         latent(as_numbers(y_all[order, j], f"lead {j + 1}"), x_all, random, f"lead {j + 1}", by_weight)
