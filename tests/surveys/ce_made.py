@@ -115,6 +115,83 @@ def summaries(frame: pd.DataFrame, spent: pd.DataFrame, table: pd.DataFrame) -> 
     return pd.concat([frame, wide.round(6).reset_index(drop=True)], axis=1)
 
 
+#: Columns of the members' and incomes' files that are read, by the dictionary's names: their order was not at hand.
+MEMI = (
+    *("NEWID", "MEMBNO", "CU_CODE", "AGE", "SEX", "EDUCA", "MEMBRACE", "HORIGIN", "MARITAL", "EARNER", "SALARYX"),
+    *("SALARYBX", "SALARYXM", "SEMPFRMM", "SOCRRX", "SOCRRXM", "SSIXM"),
+)
+ITBI = ("NEWID", "REFMO", "REFYR", "UCC", "PUBFLAG", "VALUE")
+#: Family file's income → UCC.
+SOURCES = {
+    **{"FSALARYM": 900000, "FSMPFRXM": 900160, "FRRETIRM": 900030, "RETSURVM": 900170, "INTRDVXM": 900180},
+    **{"NETRENTM": 900190, "ROYESTXM": 900200, "FSSIXM": 900090, "WELFAREM": 900120, "JFS_AMTM": 900150},
+    **{"OTHREGXM": 900210, "OTHRINCM": 900140},
+}
+
+
+def members(frame: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Members of the interviews, and the families with what the dictionary makes of members and of sources."""
+    row = np.repeat(np.arange(len(frame)), frame["FAM_SIZE"])
+    number = np.concatenate([np.arange(1, n + 1) for n in frame["FAM_SIZE"]])
+    n = len(row)
+    age = np.where(number == 1, frame["AGE_REF"].to_numpy()[row], rng.integers(0, 87, n))
+    second = np.where(age >= 18, rng.choice([0, 2, 3, 9], n), 3)
+    earns = (age >= 14) & (rng.random(n) < 0.6)
+    wages = np.where(earns, rng.integers(1, 200_000, n), np.nan)
+    how = rng.choice(3, n, p=[0.7, 0.2, 0.1])  # an amount, a bracket, no answer
+    people = pd.DataFrame(
+        {
+            "NEWID": frame["NEWID"].to_numpy()[row],
+            "MEMBNO": number,
+            "CU_CODE": np.where(number == 1, 1, np.where(number == 2, second, 3)),
+            "AGE": age,
+            "SEX": np.where(number == 1, frame["SEX_REF"].to_numpy()[row], rng.integers(1, 3, n)),
+            "EDUCA": np.where(age >= 14, rng.integers(1, 9, n), np.nan),
+            "MEMBRACE": rng.integers(1, 7, n),
+            "HORIGIN": rng.integers(1, 3, n),
+            "EARNER": np.where(earns, 1, 2),
+            "SALARYX": np.where(how == 0, wages, np.nan),
+            "SALARYBX": np.where(how == 1, np.round(wages, -3), np.nan),
+            "SALARYXM": np.where(how < 2, wages, wages + 0.2),
+            "SEMPFRMM": np.where(earns & (rng.random(n) < 0.1), rng.integers(-9_000, 90_000, n), np.nan),
+            "SOCRRXM": np.where(age > 64, 12.0 * rng.integers(500, 2_500, n), np.nan),
+            "SSIXM": np.where(rng.random(n) < 0.05, 600.0, np.nan),
+        }
+    )
+    of = people.fillna(dict.fromkeys(people, 0)).groupby("NEWID").sum().loc[frame["NEWID"]]
+    known = people.assign(young=age < 18, old=age >= 65, earns=earns).groupby("NEWID").sum().loc[frame["NEWID"]]
+    made = {"FSALARYM": of["SALARYXM"], "FSALARYX": of["SALARYX"] + of["SALARYBX"], "FRRETIRM": of["SOCRRXM"]}
+    made |= {"FSMPFRXM": of["SEMPFRMM"], "FSSIXM": of["SSIXM"]}
+    made |= {"PERSLT18": known["young"], "PERSOT64": known["old"], "NO_EARNR": known["earns"]}
+    family = frame.assign(**{c: v.to_numpy() for c, v in made.items()})
+    for variable in (c for c in SOURCES if c not in made):
+        family[variable] = np.where(rng.random(len(frame)) < 0.2, rng.integers(-500, 20_000, len(frame)), 0)
+    family["FINCBTXM"] = family[list(SOURCES)].sum(axis=1)
+    return people, family
+
+
+def incomes(family: pd.DataFrame) -> pd.DataFrame:
+    """A twelfth of each income, and of income in all and of persons, in each of the three months asked about."""
+    codes = {**SOURCES, "FINCBTXM": 980000, "FAM_SIZE": 980010}
+    month = 12 * family["QINTRVYR"] + family["QINTRVMO"] - 1
+    parts = [
+        pd.DataFrame(
+            {
+                "NEWID": family["NEWID"],
+                "REFMO": (month - back) % 12 + 1,
+                "REFYR": (month - back) // 12,
+                "UCC": f"{ucc:06d}",
+                "PUBFLAG": 2,
+                "VALUE": np.round(family[variable] / 12, 4),
+            }
+        )
+        for variable, ucc in codes.items()
+        for back in (1, 2, 3)
+    ]
+    lines = pd.concat(parts, ignore_index=True)
+    return lines[lines["VALUE"] != 0].reset_index(drop=True)
+
+
 def as_csv(frame: pd.DataFrame, header: list[str], *, quoted: bool = False, filled: bool = False) -> bytes:
     """Write a frame in a layout: columns that it lacks are blank, or hold some number."""
     rest = pa.array(np.arange(len(frame)) % 997) if filled else pa.nulls(len(frame), pa.string())
@@ -139,9 +216,14 @@ def write_release(
     leave_out: tuple[str, ...] = (),
     later_layout: bool = False,
     filled: bool = False,
+    with_members: bool = False,
 ) -> dict[str, pd.DataFrame]:
-    """Write a release as a zip; returns its tables by file name. `changes` spoil or replace tables by file name."""
+    """Write a release as a zip; returns its tables by file name. `changes` spoil or replace tables by file name.
+
+    With members, the files of members and incomes are written, and the families' numbers are made from them.
+    """
     rng = np.random.default_rng(year)
+    others = np.random.default_rng([year, 2])
     table = uccs()
     tables: dict[str, pd.DataFrame] = {}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -150,7 +232,11 @@ def write_release(
             frame = families(y, q, per_month, rng)
             spent = lines(frame, per_quarter, table, rng)
             layout = FMLI_LATER if later_layout and (y, q) != (year, 1) else FMLI
-            made = {f"fmli{name}": (summaries(frame, spent, table), layout), f"mtbi{name}": (spent, MTBI)}
+            more: dict[str, tuple[pd.DataFrame, list[str]]] = {}
+            if with_members:
+                people, frame = members(frame, others)
+                more = {f"memi{name}": (people, list(MEMI)), f"itbi{name}": (incomes(frame), list(ITBI))}
+            made = {f"fmli{name}": (summaries(frame, spent, table), layout), f"mtbi{name}": (spent, MTBI), **more}
             for member, (content, header) in made.items():
                 if member in leave_out:
                     continue

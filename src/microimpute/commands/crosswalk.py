@@ -145,6 +145,8 @@ def _compared(walk: Crosswalk, donor: Survey, receiver: Survey, dollars: int | N
     found = margins(fusion)
     heads = [f"{walk.name}, money in {dollars} dollars", *_sources(fusion), "", format_margins(found), ""]
     lines = [f"{click.style(f'{light(m):6}', fg=_COLOURS[light(m)])} {m.name}" for m in found]
+    said = [n for new, old in ((ours, donor), (theirs, receiver)) for n in new.notes[len(old.notes) :]]
+    warned = [remark for remark in walk.remarks if remark.startswith("WARNING")]
     return "\n".join(
         [
             *heads,
@@ -152,6 +154,8 @@ def _compared(walk: Crosswalk, donor: Survey, receiver: Survey, dollars: int | N
             "",
             f"green: distance and gap in shares missing below {CLOSE}, difference of means below {GREEN} standard "
             f"deviations; amber: below {APART} and {AMBER}; red: from there on.",
+            "",
+            *(fill(text, _WIDTH, initial_indent="- ", subsequent_indent="  ") for text in (*warned, *said)),
         ]
     )
 

@@ -84,6 +84,19 @@ CHARACTERISTICS: Mapping[str, tuple[Kind, str]] = {
     "FSALARYM": (Kind.SEMICONTINUOUS, "wages and salaries of all members in the last 12 months, dollars, imputed"),
     "FRRETIRX": (Kind.SEMICONTINUOUS, "Social Security and railroad retirement income, dollars a year, as collected"),
     "FRRETIRM": (Kind.SEMICONTINUOUS, "Social Security and railroad retirement income, dollars a year, imputed"),
+    "FSMPFRXM": (Kind.SEMICONTINUOUS, "self-employment income of all members, dollars a year, imputed"),
+    "FSSIXM": (Kind.SEMICONTINUOUS, "Supplemental Security Income of all members, dollars a year, imputed"),
+    "RETSURVM": (Kind.SEMICONTINUOUS, "retirement, survivor and disability pensions, dollars a year, imputed"),
+    "INTRDVXM": (Kind.SEMICONTINUOUS, "interest and dividends, dollars a year, imputed"),
+    "ROYESTXM": (Kind.SEMICONTINUOUS, "royalties, estates and trusts, dollars a year, imputed"),
+    "NETRENTM": (Kind.SEMICONTINUOUS, "net rents, dollars a year, imputed"),
+    "WELFAREM": (Kind.SEMICONTINUOUS, "public assistance, dollars a year, imputed"),
+    "JFS_AMTM": (Kind.SEMICONTINUOUS, "food stamps (SNAP), dollars a year, imputed"),
+    "OTHREGXM": (
+        Kind.SEMICONTINUOUS,
+        "veterans' payments, unemployment and workers' compensation, regular support, dollars a year, imputed",
+    ),
+    "OTHRINCM": (Kind.SEMICONTINUOUS, "other money income, dollars a year, imputed"),
     "LIQUIDX": (
         Kind.SEMICONTINUOUS,
         "checking, savings, money market accounts and certificates, dollars; asked in the last interview alone",
@@ -108,7 +121,8 @@ CHARACTERISTICS: Mapping[str, tuple[Kind, str]] = {
 #: Characteristics in dollars.
 MONEY = (
     *("FINCBTAX", "FINCBTXM", "FINCATAX", "FINATXEM", "TOTXEST", "FSALARYX", "FSALARYM", "FRRETIRX", "FRRETIRM"),
-    *("LIQUIDX", "IRAX", "STOCKX", "STUDNTX", "SALARYX", "SOCRRX"),
+    *("FSMPFRXM", "FSSIXM", "RETSURVM", "INTRDVXM", "ROYESTXM", "NETRENTM", "WELFAREM", "JFS_AMTM", "OTHREGXM"),
+    *("OTHRINCM", "LIQUIDX", "IRAX", "STOCKX", "STUDNTX", "SALARYX", "SOCRRX"),
 )
 
 #: Spending column → meaning; dollars a year.

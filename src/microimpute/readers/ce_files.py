@@ -183,6 +183,8 @@ def read_columns(
     with release.opened(key) as handle:
         first = handle.readline()
     header = [c.strip().strip('"') for c in first.decode("utf-8-sig", errors="replace").strip().split(",")]
+    if header[0].lower().startswith(("<!doctype", "<html", "<?xml", "<!--")):
+        raise SurveyError(f"{name} in {release.path.name} is a web page, not a data file", "Get the release again.")
     upper = {c.upper(): c for c in header}
     if missing := [c for c in required if c not in upper]:
         raise SurveyError(

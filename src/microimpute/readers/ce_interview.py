@@ -14,8 +14,11 @@ import pyarrow.compute as pc
 from microimpute.errors import SurveyError
 from microimpute.readers.ce_columns import CHARACTERISTICS, REPLICATES, SUMMARY, SUMMARY_TOTAL, WEIGHT
 from microimpute.readers.ce_files import Release, read_columns, whole_numbers
+from microimpute.readers.ce_incomes import read_incomes
+from microimpute.readers.ce_members import read_members
 from microimpute.readers.ce_rows import months_in_year
 from microimpute.readers.ce_spending import INTERVIEW, Tally
+from microimpute.readers.frames_of_numbers import as_numbers
 from microimpute.readers.ucc import UccTable
 
 __all__ = ["IMPLICATES", "Families", "read_families", "read_interview"]
@@ -50,7 +53,14 @@ class Families:
 
 
 def read_interview(
-    release: Release, *, by_ucc: bool, calendar: bool, extra: Sequence[str], table: UccTable
+    release: Release,
+    *,
+    by_ucc: bool,
+    calendar: bool,
+    extra: Sequence[str],
+    table: UccTable,
+    members: bool = False,
+    incomes: bool = False,
 ) -> Families:
     """Read all interviews that ask for months of the year, and their spending.
 
@@ -67,11 +77,14 @@ def read_interview(
         More columns that the family files must hold: replicate weights, implicates.
     table
         What is known of UCCs.
+    members, incomes
+        Whether columns are made from the members' files (MEMI), and from incomes by UCC (ITBI).
 
     Raises
     ------
     SurveyError
-        See `read_columns` and `Tally`; also where years stand in a family file that are not its own.
+        See `read_columns`, `Tally`, `read_members` and `read_incomes`; also where years stand in a family file that
+        are not its own.
     """
     year = release.year
     quarters = [(year, q) for q in (1, 2, 3, 4)] + [(year + 1, 1)] * calendar
@@ -93,6 +106,12 @@ def read_interview(
         current = months_in_year(when, month, year) if calendar else None
         amounts = _summaries(frame, when, month, year, whole=current is None)
         frame = frame.drop(columns=[f"{s}{e}" for s in stems for e in ("PQ", "CQ")])
+    if members:
+        made, said = read_members(release, quarters, frame)
+        frame, notes = pd.concat([frame, as_numbers(made)], axis=1), [*notes, *said]
+    if incomes:
+        made, said = read_incomes(release, quarters, frame, months, year if calendar else None)
+        frame, notes = pd.concat([frame, as_numbers(made)], axis=1), [*notes, *said]
     keep = months > 0
     if gone := int((~keep).sum()):
         notes.append(

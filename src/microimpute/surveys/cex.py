@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from microimpute.errors import SurveyError
+from microimpute.kinds import Kind
 from microimpute.prices import price_factor
 from microimpute.readers.ce_columns import (
     CHARACTERISTICS,
@@ -25,7 +26,9 @@ from microimpute.readers.ce_columns import (
     labels_of,
 )
 from microimpute.readers.ce_files import open_release
+from microimpute.readers.ce_incomes import INCOME_TOTAL, INCOMES
 from microimpute.readers.ce_interview import IMPLICATES, read_interview
+from microimpute.readers.ce_members import MEMBERS, MEMBERS_MONEY
 from microimpute.readers.ce_rows import by_consumer_unit
 from microimpute.readers.ce_subset import read_subset
 from microimpute.readers.ucc import read_grouping, ucc_table
@@ -43,8 +46,10 @@ _CHOICES = {
     "unit": ("interview", "consumer unit"),
     "replicates": (True, False),
     "implicates": (True, False),
+    "members": (True, False),
+    "incomes": (True, False),
 }
-_RELEASE_ONLY = ("year", "spending", "period", "replicates", "implicates", "grouping")
+_RELEASE_ONLY = ("year", "spending", "period", "replicates", "implicates", "members", "incomes", "grouping")
 _SUBSET_ONLY = ("first", "months_from", "share")
 #: The Interview alone has no housekeeping supplies, personal care products and non-prescription drugs, and the
 #: integrated tables take some items from the Diary, so totals are below theirs: 10% is a bound of ours.
@@ -61,7 +66,11 @@ class CEX(Connector):
     name: ClassVar[str] = "cex"
     title: ClassVar[str] = "Consumer Expenditure Surveys, Interview, public-use microdata"
     publisher: ClassVar[str] = "https://www.bls.gov/cex/pumd.htm"
-    variables: ClassVar[Mapping[str, str]] = labels_of((*DESIGN_LABELS, *CHARACTERISTICS, *SPENDING))
+    variables: ClassVar[Mapping[str, str]] = {
+        **labels_of((*DESIGN_LABELS, *CHARACTERISTICS, *SPENDING)),
+        **{name: label for name, (_, label) in MEMBERS.items()},
+        **{name: f"{label}, dollars a year" for name, label in INCOMES.items()},
+    }
     options: ClassVar[Mapping[str, str]] = {
         "unit": "'interview' (default): a row per interview; 'consumer unit': its interviews put together",
         "dollars": "year to whose prices (CPI-U) all money is brought; default: as it is",
@@ -70,6 +79,8 @@ class CEX(Connector):
         "period": "release: 'calendar' (default), spending of the year; 'collection', of the year's interviews",
         "replicates": "release: whether the 44 replicate weights are read; default true",
         "implicates": "release: whether each row stands five times, with the implicates of income; default false",
+        "members": "release: whether columns are made from the members' files (memi); default false",
+        "incomes": "release: whether incomes by UCC (itbi) are read and made annual; default false",
         "grouping": "release: a hierarchical grouping file that goes before the table of UCCs known here",
         "first": "csv: the first quarter in it, '2013q3'; default: found in its name",
         "months_from": "csv without months of interview: a csv that has them, of the same consumer units",
@@ -117,16 +128,19 @@ class CEX(Connector):
         if "grouping" in given:
             uccs = uccs.with_grouping(read_grouping(Path(given["grouping"])))
         extra = [*(REPLICATES if replicates else ()), *(IMPLICATES if implicates else ())]
-        files = ["fmli", "mtbi"] if by_ucc else ["fmli"]
+        wanted = {name: bool(given.get(name, False)) for name in ("members", "incomes")}
+        files = ["fmli", *["mtbi"] * by_ucc, *["memi"] * wanted["members"], *["itbi"] * wanted["incomes"]]
         with open_release(path, files, given.get("year"), 5 if calendar else 4) as release:
             year = release.year
             others = sorted({kind for kind, _, _ in release.members} - set(files))
-            read = read_interview(release, by_ucc=by_ucc, calendar=calendar, extra=extra, table=uccs)
+            read = read_interview(release, by_ucc=by_ucc, calendar=calendar, extra=extra, table=uccs, **wanted)
         if by_ucc and "grouping" not in given and year not in GROUPED:
             read.notes.append(
                 f"categories are those of the groupings of {GROUPED[0]} to {GROUPED[-1]}; codes of {year} may differ"
             )
-        unread = [f"in the release and not read: {', '.join(others)}"] if others else []
+        unread = (
+            [f"in the release and not read: {', '.join(others)} (memi: members=, itbi: incomes=)"] if others else []
+        )
         notes = [
             f"spending of {'calendar year' if calendar else 'interviews of'} {year}, from "
             f"{'expenditures by UCC (MTBI)' if by_ucc else 'summary variables of the family files'}; "
@@ -179,10 +193,15 @@ class CEX(Connector):
             weight=WEIGHT,
             keys=("CUID",) if one else ("NEWID",),
             household=("CUID",),
-            kinds=kinds_of(frame.columns),
-            labels=labels_of(frame.columns),
+            kinds=_kinds(frame),
+            labels={c: self.variables[c] for c in frame.columns if c in self.variables},
             **design,
         )
+
+
+def _kinds(frame: pd.DataFrame) -> dict[str, Kind]:
+    made = {c: kind for c, (kind, _) in MEMBERS.items()} | dict.fromkeys(INCOMES, Kind.SEMICONTINUOUS)
+    return kinds_of(frame.columns) | {c: made[c] for c in frame.columns if c in made}
 
 
 def _refuse_choices(given: Mapping[str, Any]) -> None:
@@ -213,10 +232,12 @@ def _in_dollars(frame: pd.DataFrame, spending: Sequence[str], dollars: int | Non
         return frame
     years = of(frame)
     factor = np.array([price_factor(y, int(dollars)) for y in range(years.min(), years.max() + 1)])[years - years.min()]
-    money = [c for c in (*MONEY, *IMPLICATES, *spending) if c in frame]
+    sources = [c for c in INCOMES if c != INCOME_TOTAL]
+    money = [c for c in (*MONEY, *MEMBERS_MONEY, *sources, *IMPLICATES, *spending) if c in frame]
     frame = frame.assign(**{c: frame[c].to_numpy(np.float64, na_value=np.nan) * factor for c in money if c != "total"})
-    if "total" in spending:
-        frame["total"] = frame[[c for c in spending if c != "total"]].to_numpy(np.float64).sum(axis=1)
+    for total, parts in (("total", [c for c in spending if c != "total"]), (INCOME_TOTAL, sources)):
+        if total in frame:
+            frame[total] = frame[parts].to_numpy(np.float64).sum(axis=1)
     return frame
 
 
