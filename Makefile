@@ -32,7 +32,7 @@ demo: $(VENV)/.installed ## Impute SCF wealth to CPS households on the bundled s
 	$(BIN)/microimpute demo --out out/demo
 
 test: $(VENV)/.installed-dev ## Run all tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed-dev ## Style, types and layers
 	$(BIN)/ruff check .

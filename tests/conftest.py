@@ -8,6 +8,25 @@ from typing import Any
 
 import pytest
 
+# Workers share the cores: libraries that each take all of them would fight. Before numpy and torch are loaded.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With --dist loadfile give workers whole files, which share set-ups, but the conformance of methods one by one."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrMethod(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            return f"{file}::{test.partition('-')[0]}" if test.startswith("test_conformance[") else file
+
+    return ByFileOrMethod(config, log)
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
-from microimpute.benchmark.compare import default_method
+from microimpute.benchmark.compare import against, default_method, leaders
 from microimpute.benchmark.leaderboard import summarise
 from microimpute.benchmark.page import page
+from microimpute.benchmark.ranking import rank
 from microimpute.benchmark.scores import Scores
 from microimpute.metrics.base import audits, metrics
 
@@ -40,6 +41,15 @@ def records(labels):
 
 def made(labels=METHODS):
     return page(summarise(Scores.of(records(labels), {"recs": "needs a data folder"}), "A benchmark"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_resamples():
+    """What the bootstrap finds is not asked here: 100 resamples write the same words as 1,000."""
+    with pytest.MonkeyPatch.context() as patch:
+        for function in (rank, against, leaders):
+            patch.setattr(function, "__defaults__", (100, 0))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def refuses_damage(name, settings):
 def draws_from_few(n, chosen):
     """A handful of donors still gives draws, all of them donors' values."""
     donor = hurdle(n, 3)
-    got = impute(donor, hurdle(100, 4)[["x"]], targets=["y"], method=chosen, m=2).numbers("y")
+    got = impute(donor, hurdle(100, 4)[["x"]], targets=["y"], method=chosen, m=2, draws=2).numbers("y")
     assert set(np.unique(got)) <= set(donor["y"])
 
 

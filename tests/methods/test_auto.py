@@ -336,7 +336,7 @@ def test_kinds_and_packages_that_are_lacking_are_named(known):
 
 def test_by_default_candidates_promise_what_auto_promises():
     x, y = (part[:300] for part in normal(np.random.default_rng(14)))
-    told = notes(fitted(Auto(draws=2, folds=2, households=60), x, y))
+    told = notes(fitted(Auto(draws=2, folds=2, households=60, budget=0.1), x, y))  # those too dear have a row, too
     promised = {
         n for n, c in methods().items() if c.valid and c.candidate and c.joint and c.uses_weights and c.uses_predictors
     }

@@ -17,7 +17,7 @@ def test_conditional_distribution_is_that_of_the_truth():
 
 
 def test_targets_keep_what_binds_them():
-    binds_targets(method("engression", {}), slack=0.08)  # with block=4 correlations are off by .13 to .44
+    binds_targets(method("engression", {"steps": 1500}), slack=0.08)  # fails with block=4
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_learning_is_told_and_damaged_files_are_refused():
 
 @pytest.mark.parametrize("n", [2, 12, 45])
 def test_fewer_than_fifty_donors(n):
-    draws_from_few(n, method("engression", SMALL))
+    draws_from_few(n, method("engression", SMALL | {"steps": 60}))

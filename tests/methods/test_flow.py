@@ -44,4 +44,4 @@ def test_learning_is_told_and_damaged_files_are_refused():
 
 @pytest.mark.parametrize("n", [2, 12, 45])
 def test_fewer_than_fifty_donors(n):
-    draws_from_few(n, method("flow", SMALL))
+    draws_from_few(n, method("flow", SMALL | {"steps": 60}))

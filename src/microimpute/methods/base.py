@@ -80,6 +80,8 @@ class Method(ABC):
     extra: ClassVar[str] = ""
     #: Settings that make it quick for the conformance suite, which looks at the contract, not at quality.
     quick: ClassVar[Mapping[str, Any]] = {}
+    #: Settings on top of those for checks that nothing depends on how much is learnt in: seeds, orders, types, files.
+    brief: ClassVar[Mapping[str, Any]] = {}
 
     @abstractmethod
     def fit(self, X: Table, Y: Table, weight: FloatArray, rng: np.random.Generator) -> Self:

@@ -83,7 +83,8 @@ class Ctgan(Neural, Method):
         "With thousands of donors, to compare with what others did with such networks. "
         "Not with a few hundred donors, nor where rules tie targets to one donor."
     )
-    quick: ClassVar[Mapping[str, Any]] = {"steps": 400, "width": 64}
+    quick: ClassVar[Mapping[str, Any]] = {"steps": 300, "width": 64}
+    brief: ClassVar[Mapping[str, Any]] = {"steps": 60}  # enough for a few looks at donors held out
 
     def __init__(
         self,

@@ -66,6 +66,7 @@ class Diffusion(Neural, Method):
         "same uses and draws faster. Not with a few hundred donors."
     )
     quick: ClassVar[Mapping[str, Any]] = {"steps": 200, "width": 64, "solver_steps": 3}
+    brief: ClassVar[Mapping[str, Any]] = {"steps": 60}  # enough for a few looks at donors held out
 
     def __init__(
         self,

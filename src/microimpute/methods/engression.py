@@ -68,6 +68,7 @@ class Engression(Neural, Method):
         "donors, nor where single donors' oddities must come through."
     )
     quick: ClassVar[Mapping[str, Any]] = {"steps": 150, "width": 64}
+    brief: ClassVar[Mapping[str, Any]] = {"steps": 60}  # enough for a few looks at donors held out
 
     def __init__(
         self,

@@ -61,6 +61,7 @@ class Flow(Neural, Method):
         "nor where rules tie targets to one donor."
     )
     quick: ClassVar[Mapping[str, Any]] = {"steps": 200, "width": 64, "solver_steps": 2}
+    brief: ClassVar[Mapping[str, Any]] = {"steps": 60}  # enough for a few looks at donors held out
 
     def __init__(
         self,

@@ -72,6 +72,7 @@ class Tvae(Neural, Method):
         "show. Not with a few hundred donors, nor where rules tie targets to one donor."
     )
     quick: ClassVar[Mapping[str, Any]] = {"steps": 150, "width": 64}
+    brief: ClassVar[Mapping[str, Any]] = {"steps": 60}  # enough for a few looks at donors held out
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,11 +26,14 @@ _LEAVES, _LEAF = 50, 20  # of the propensity tree
 _NOTHING = 1e-12  # a propensity error below it is rounding
 
 
-def _one_thread() -> AbstractContextManager[object]:
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread, of scikit-learn's helpers too: a pool for each of their small tasks takes longer than the task."""
+    from joblib import parallel_config
     from threadpoolctl import threadpool_limits
 
-    limits: AbstractContextManager[object] = threadpool_limits(1)
-    return limits
+    with threadpool_limits(1), parallel_config(backend="threading", n_jobs=1):
+        yield
 
 
 @dataclass(frozen=True)
@@ -216,16 +219,17 @@ def _rows(weight: FloatArray, place: FloatArray) -> IntArray:
 
 def _energy(a: FloatArray, b: FloatArray) -> float:
     """Unbiased energy distance of paired samples: pairs (a_i, b_i) are independent of each other, not within."""
-    count = len(a)
-    across = _distances(a, b)
-    total = 2 * (across.sum() - np.trace(across)) - _distances(a, a).sum() - _distances(b, b).sum()
-    return float(total / (count * (count - 1)))
+    count, within = len(a), float(np.linalg.norm(a - b, axis=1).sum())
+    clouds = [np.unique(rows, axis=0, return_counts=True) for rows in (a, b)]  # few receivers come many times each
+    total = 2 * (_distances(*clouds) - within) - sum(_distances(cloud, cloud) for cloud in clouds)
+    return total / (count * (count - 1))
 
 
-def _distances(a: FloatArray, b: FloatArray) -> FloatArray:
+def _distances(a: tuple[FloatArray, IntArray], b: tuple[FloatArray, IntArray]) -> float:
+    """Sum of distances between two clouds of different rows, each with how often it comes."""
     from sklearn.metrics.pairwise import euclidean_distances
 
-    return np.asarray(euclidean_distances(a, b))
+    return float(a[1] @ euclidean_distances(a[0], b[0]) @ b[1])
 
 
 class PMSE(Metric):

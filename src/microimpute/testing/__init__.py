@@ -10,7 +10,8 @@ In a third party's tests::
         check(MyMethod)
 
 `contract` holds what is asked with sound data, `trouble` with bad data: there a method has to give sensible draws
-or the project's error. Methods are made with their `Method.quick` settings.
+or the project's error. Methods are made with their `Method.quick` settings; for what does not depend on how much is
+learnt (seeds, orders, types, files) with those of `Method.brief` on top.
 
 Of point predictions (`Method.valid` is False) `impute` must refuse to make a file. The checks then draw past that
 refusal, and leave out what only draws can do: vary by seed, keep weighted shares, keep targets together.

@@ -115,9 +115,9 @@ def impute(fusion: Fusion, *, method: Method, **options: Any) -> Imputations:
     return drawing.impute(fusion, method=method, **options)
 
 
-def made(method: type[Method]) -> Method:
-    """Make the method with its quick settings."""
-    return method(**method.quick)
+def made(method: type[Method], *, brief: bool = False) -> Method:
+    """Make the method with its quick settings, and its brief ones for what does not depend on how much is learnt."""
+    return method(**{**method.quick, **(method.brief if brief else {})})
 
 
 def refused(action: Callable[[], object], named: str) -> None:

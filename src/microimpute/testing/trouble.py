@@ -164,9 +164,9 @@ def extreme_weights(method: type[Method]) -> None:
     for name in ("income", "age", "region"):
         receiver[name] = donor[name].to_numpy()[like]
     fusion = example_fusion(donor, receiver, method, targets=("wealth", "owner"))
-    training, drawn = fusion.training(1), []
+    training, chosen, drawn = fusion.training(1), made(method), []
     for number in (1, 2, 3):  # not `impute`, whose bootstrap would give this donor another weight each time
-        fitted = made(method).fit(training.X, training.Y, training.weight, generator(0, number, "fit"))
+        fitted = chosen.fresh().fit(training.X, training.Y, training.weight, generator(0, number, "fit"))
         drawn.append(fitted.draw(fusion.receivers, RowRandom(0, number, fusion.receiver_keys)))
     for name, values in zip(fusion.targets, np.moveaxis(np.array(drawn), 2, 0), strict=True):
         assert np.isfinite(values).all(), f"{name} is not finite"
@@ -231,9 +231,9 @@ def _fusion(
 
 
 def _tried(fusion: Fusion, method: type[Method], m: int = 1) -> Imputations | None:
-    """Impute; None where the method refuses with the project's error."""
+    """Draw m times from one model; None where the method refuses with the project's error."""
     try:
-        return impute(fusion, method=made(method), m=m)
+        return impute(fusion, method=made(method), m=m, draws=m)
     except MethodError as error:
         if not error.remedy:
             raise AssertionError(f"the error has no remedy: {error}") from None
