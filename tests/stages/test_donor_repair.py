@@ -91,17 +91,18 @@ def test_donors_are_alike_in_bridges_too(frames):
 
 def test_same_seed_same_donors_whatever_workers_and_order_of_rows(frames):
     _, spending, receiver = frames
+    receiver = receiver.assign(cap=spending["food"].quantile(0.1))  # nine of ten break it
     turned = receiver.iloc[::-1].reset_index(drop=True)
     mixed = spending.sample(frac=1, random_state=0).reset_index(drop=True)
     one, two = (
-        fuse(Survey(r, keys="id"), alone(s), edits=[Edit(OWN, "donor")], m=4, draws=2, workers=w)
+        fuse(Survey(r, keys="id"), alone(s), edits=[Edit("food <= cap", "donor")], m=4, draws=2, workers=w)
         for r, s, w in ((receiver, spending, 1), (turned, mixed, 2))
     )
     for a, b in zip(drawn(one, "food", "rent"), drawn(two, "food", "rent"), strict=True):
         assert np.array_equal(a, b[:, ::-1])
     assert one.imputations.manifest["edits"] == two.imputations.manifest["edits"]
     food = one.imputations.numbers("food")
-    assert not np.array_equal(food[0], food[1])  # one nest, two draws
+    assert (food[0] == food[1]).mean() < 0.4  # one nest, two draws, among 5 donors or more
 
 
 def test_donors_come_from_the_resample_of_their_nest(frames):
