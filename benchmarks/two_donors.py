@@ -5,7 +5,8 @@
 Runs recipes/wealth_and_spending_to_cps_full.toml with its bridges, link, rule, m = 5 and pages, but for the targets:
 
 - wealth: 20 instead of the 26 parts. BUS and INSTALL are drawn as they are, and funds, shares and bonds (NMMF, STOCKS,
-  BOND, SAVBND) as one sum, FUNDS; totals are derived as before.
+  BOND, SAVBND) as one sum, FUNDS; totals are derived as before. The recipe's three of food come on top, since a bridge
+  is made from them.
 - spending: the family records at hand have current-quarter spending in six parts alone (food, housing, health, tobacco,
   footwear, and what is left of the total). Food and housing are split into three pieces, health into two and the rest
   into five, which makes 15. Shares are exponential numbers keyed by the row, divided by their sum; every piece but the
@@ -26,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
+from microimpute.concepts.scf import FOOD
 from microimpute.keyed import RowRandom
 from microimpute.recipe_of_stages import StagedRecipe, moved, read_recipe
 from microimpute.runner.files import read_survey
@@ -49,17 +51,17 @@ WEALTH_RULES = (
     "NH_MORT requires HOUSES",
     "HELOC requires HOUSES",
     "RESDBT requires ORESRE",
-    *(f"{c} >= 0" for c in WEALTH if c not in ("RETQLIQ", "NNRESRE", "BUS")),
+    *(f"{c} >= 0" for c in (*WEALTH, *FOOD) if c not in ("RETQLIQ", "NNRESRE", "BUS")),
 )
 #: Part → pieces that it is split into.
 PIECES = {"food": 3, "housing_outlays": 3, "health": 2, "tobacco": 1, "footwear": 1, "other": 5}
 
 
 def wealth(stage: Stage) -> Stage:
-    """Give the stage 20 targets."""
+    """Give the stage 20 targets of wealth, and those of food."""
     donor = stage.donor
     funds = np.sum([donor.numbers(c) for c in ("NMMF", "STOCKS", "BOND", "SAVBND")], axis=0)
-    return replace(stage, donor=donor.with_columns({"FUNDS": funds}), targets=WEALTH, rules=WEALTH_RULES)
+    return replace(stage, donor=donor.with_columns({"FUNDS": funds}), targets=(*WEALTH, *FOOD), rules=WEALTH_RULES)
 
 
 def spending(stage: Stage) -> Stage:
