@@ -60,9 +60,9 @@ class Eligible:
     def steps(self) -> tuple[int, ...]:
         """How many of the nearest donors are looked at, step by step; the last are all."""
         steps = [how_many(FIFTIETH, len(self))]
-        while steps[-1] < len(self):
+        while 2 * steps[-1] * WIDER <= len(self):  # beyond a half, to look at all is less work
             steps.append(steps[-1] * WIDER)
-        return (*steps[:-1], len(self))
+        return (*steps, len(self)) if steps[-1] < len(self) else (len(self),)
 
     def draw(self, rows: IntArray, keeps: Keeps) -> tuple[IntArray, IntArray]:
         """Draw a donor for some receivers, in proportion to weight among those that are eligible.
@@ -84,15 +84,28 @@ class Eligible:
 
         donor, step = np.full(len(rows), -1, dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
         left = np.arange(len(rows))
+        rare = np.zeros(len(rows), dtype=bool)
         for number, count in enumerate(self.steps):
-            least = 1 if count == len(self) else LEAST
+            everyone = count == len(self)
+            now = left if everyone else left[~rare[left]]
             size = max(1, min(ROWS, ENTRIES // count))
-            parts = [left[start : start + size] for start in range(0, len(left), size)]
+            parts = [now[start : start + size] for start in range(0, len(now), size)]
+            least = 1 if everyone else LEAST
             drawn = Parallel()(delayed(self._among)(rows[part], count, least, keeps) for part in parts)
-            step[left] = number
-            donor[left] = np.concatenate([*drawn, np.zeros(0, dtype=np.int64)])
+            step[now] = number
+            donor[now] = np.concatenate([*drawn, np.zeros(0, dtype=np.int64)])
             left = left[donor[left] < 0]
+            if number == 0 and not everyone:
+                rare[left] = self._too_few(rows[left], keeps)
         return donor, step
+
+    def _too_few(self, rows: IntArray, keeps: Keeps) -> npt.NDArray[np.bool_]:
+        """Say for which rows fewer than `LEAST` of all donors are eligible: no need to go step by step there."""
+        out = np.zeros(len(rows), dtype=bool)
+        for block, row, donor in self.pool.candidates(np.zeros((len(rows), 0)), len(self)):
+            number = np.bincount(row[keeps(rows[block][row], donor)], minlength=len(rows[block]))
+            out[block] = number < LEAST
+        return out
 
     def _among(self, rows: IntArray, count: int, least: int, keeps: Keeps) -> IntArray:
         """Draw among the nearest; −1 where fewer than `least` of them are eligible."""

@@ -87,9 +87,11 @@ class Pool:
             (pairs,), row by row.
         """
         everyone = count >= len(self.order)
-        point, near, _ = self._reach(at[:0] if everyone else at, count)
-        number = np.where(near, self.size[point], 0).sum(axis=1)
-        step = max(1, ENTRIES // (len(self.order) if everyone else int(number.max(initial=1))))
+        widest = len(self.order)
+        if not everyone:
+            point, near, _ = self._reach(at, count)
+            widest = int(np.where(near, self.size[point], 0).sum(axis=1).max(initial=1))
+        step = max(1, ENTRIES // widest)
         for start in range(0, len(at), step):
             rows = slice(start, min(start + step, len(at)))
             if everyone:
