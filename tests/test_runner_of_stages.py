@@ -43,6 +43,10 @@ rho = {prior = "uniform", low = 0.2, high = 0.6}
 rule = "spent <= worth + 3 income"
 repair = "adjust"
 
+[[edit]]
+rule = "spent <= 2 worth + 6 income"
+repair = "donor"
+
 [impute]
 m = 4
 seed = 3
@@ -82,7 +86,10 @@ def test_one_directory_holds_everything(done):
     assert set(manifest["inputs"]) == {"receiver", "wealth", "spending"}
     assert manifest["pairs"][0]["linked"]
     assert manifest["edits"][0]["after"] == 0
-    assert manifest["edits"][0]["before"] == manifest["edits"][0]["adjusted"] > 0
+    assert manifest["edits"][0]["before"] > manifest["edits"][0]["adjusted"] > 0
+    served = manifest["edits"][1]
+    assert served["before"] == served["from_donors"] == sum(served["looked_at"].values()) > 0
+    assert served["after"] == 0
 
 
 def test_the_page_says_what_is_not_known(done):
@@ -90,6 +97,8 @@ def test_the_page_says_what_is_not_known(done):
     assert "What these data cannot tell" in page
     assert "wealth and spending: a rank correlation given the predictors, from outside these data" in page
     assert "spent &lt;= worth + 3 income" in page
+    assert re.search(r"<p>spent &lt;= 2 worth \+ 6 income: the bundle of a donor of spending who keeps it", page)
+    assert re.search(r"by weight among the nearest \d+ for \d+ rows, \d+ for \d+ row", page)
     assert "worth and spent together" in page
     assert len(re.findall(r"<td>[^<]+<small>", page)) == 16  # quarters by quarters
     assert "exchanged with worth and spent" in page
@@ -153,6 +162,7 @@ def test_the_command_line_runs_it(folder, done):
     assert re.search(
         r"\n\nRules, over all implicates:\n  - spent <= worth \+ 3 income: \d+ rows broke it, 0 still", got.output
     )
+    assert re.search(r"still do \(donor\)\. Donors who keep it were found among the nearest \d+ for \d+", got.output)
     assert (folder / "again" / "imputations.parquet").read_bytes() == (done / "imputations.parquet").read_bytes()
     bad = CliRunner().invoke(
         main, ["run", str(folder / "recipe.toml"), "--donor", "scf.csv", "--out", str(folder / "no")]

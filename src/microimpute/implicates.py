@@ -32,8 +32,8 @@ CHUNK = 20_000
 
 #: (rows, attempt) → new draws for these rows, shape (len(rows), targets).
 Again = Callable[[npt.NDArray[np.int64], int], FloatArray]
-#: (implicate, its draws, a function that draws rows again); changes the draws in place.
-After = Callable[[int, FloatArray, Again], None]
+#: (implicate, its draws, what it is drawn from, a function that draws rows again); changes the draws in place.
+After = Callable[[int, FloatArray, Fusion, Again], None]
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,9 @@ def draw_all(
     method, m, draws, seed, workers, progress
         As in `impute`, checked.
     after
-        Called with each implicate's number and draws, shape (receivers, targets), to change them in place, and with a
-        function that draws rows again: (rows, attempt 1, 2, …) → shape (len(rows), targets).
+        Called with each implicate's number and draws, shape (receivers, targets), to change them in place; with the
+        fusion that it is drawn from; and with a function that draws rows again: (rows, attempt 1, 2, …) → shape
+        (len(rows), targets).
     """
     tell = progress or (lambda step, share: None)
     first = fusion_of(1)
@@ -100,7 +101,7 @@ def draw_all(
             uses += [use] if use else []
             round_whole(drawn[i - 1], ready)
             if after is not None:
-                after(i, drawn[i - 1], _again(fitted, ready, i, seed, pool))
+                after(i, drawn[i - 1], ready, _again(fitted, ready, i, seed, pool))
     tell("drawn", 1.0)
     return Drawn(drawn, seed, draws, learnt, uses)
 

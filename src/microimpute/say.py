@@ -84,10 +84,7 @@ def stages(done: StagedResult) -> str:
         reached = ", ".join(f"{v:.2f}" for v in link["reached"])
         ends = f"{link['first']} and {link['second']}"
         parts.append(f"  - rank correlation of {ends} given the predictors, by implicate: {reached}")
-    rules = [
-        f"  - {edit['rule']}: {edit['before']:,} rows broke it, {edit['after']:,} still do ({edit['repair']})."
-        for edit in manifest["edits"]
-    ]
+    rules = [_repaired(edit) for edit in manifest["edits"]]
     rules += [
         f"  ! {rule['rule']}: broken in {rule['broken_draws']:,} draws of its own stage."
         for rule in manifest["rules"]
@@ -98,6 +95,15 @@ def stages(done: StagedResult) -> str:
     for heading, said in (("Rules, over all implicates:", rules), ("Notes (! may change conclusions):", own_notes)):
         parts += ["", heading, *said] if said else []
     return "\n".join([*parts, ""])
+
+
+def _repaired(edit: dict[str, Any]) -> str:
+    """Say of a rule across stages how many rows broke it, and how far donors who keep it had to be sought."""
+    said = f"  - {edit['rule']}: {edit['before']:,} rows broke it, {edit['after']:,} still do ({edit['repair']})."
+    if edit["looked_at"]:
+        steps = ", ".join(f"{count} for {rows:,}" for count, rows in edit["looked_at"].items())
+        said += f" Donors who keep it were found among the nearest {steps}."
+    return said + (f" No donor keeps it for {edit['without_donor']:,}." if edit["without_donor"] else "")
 
 
 def _covered(stages: list[dict[str, Any]]) -> list[str]:

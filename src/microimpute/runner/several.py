@@ -24,7 +24,7 @@ from microimpute.stages.declared import declared_bridges
 from microimpute.stages.span import class_of, observed_columns
 from microimpute.survey import Survey, replace_survey
 
-__all__ = ["StagedResult", "run_several"]
+__all__ = ["StagedResult", "run_several", "run_stages", "stage_of"]
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,26 @@ def run_several(
     if out is not None:
         storage.refuse_occupied(Path(out))
         _refuse_single(known)
-    tell = progress or (lambda step, share: None)
-    tell("reading the surveys", 0.0)
+    if progress:
+        progress("reading the surveys", 0.0)
     refuse_missing(_sides(known))
     receiver = read_survey(known.receiver, "receiver")
-    stages = [_stage(part, known, receiver) for part in known.stages]
+    stages = [stage_of(part, known, receiver) for part in known.stages]
+    return run_stages(known, receiver, stages, out, workers=workers, progress=progress, before=before)
+
+
+def run_stages(
+    known: StagedRecipe,
+    receiver: Survey,
+    stages: Sequence[Stage],
+    out: str | Path | None,
+    *,
+    workers: int | None,
+    progress: Progress | None,
+    before: Callable[[Fusion], None] | None = None,
+) -> StagedResult:
+    """Do what a recipe asks for with surveys that have been read; its stages may have been changed since."""
+    tell = progress or (lambda step, share: None)
     edits = [Edit(edit.rule, edit.repair, edit.limit) for edit in known.edits]
     tell("checking", 0.1)
     crossed = _check_report(known, stages)
@@ -183,7 +198,14 @@ def _sides(known: StagedRecipe) -> dict[str, SurveyPart]:
     return {"receiver": known.receiver} | {stage.name: stage.donor for stage in known.stages}
 
 
-def _stage(part: StagePart, known: StagedRecipe, receiver: Survey) -> Stage:
+def stage_of(part: StagePart, known: StagedRecipe, receiver: Survey) -> Stage:
+    """Read one stage's donor and make it comparable to the receiver, with the bridges that are asked for.
+
+    Raises
+    ------
+    RecipeError
+        If bridges are named without a crosswalk; names the stage.
+    """
     where = f"stage {part.name!r}"
     donor, seen = harmonised(read_survey(part.donor, where), receiver, part.fusion, (part.donor, known.receiver))
     bridges: list[Bridge] = []

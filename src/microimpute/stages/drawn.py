@@ -13,8 +13,8 @@ from microimpute.fusion import Fusion
 from microimpute.implicates import Drawn
 from microimpute.kinds import Variable
 from microimpute.methods.base import Method
-from microimpute.stages.edits import Mender
 from microimpute.stages.links import Linker
+from microimpute.stages.mending import Mender
 from microimpute.stages.overlap import StageOverlap
 from microimpute.stages.stage import Stage
 

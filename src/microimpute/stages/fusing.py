@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,19 @@ from microimpute.keyed import generator
 from microimpute.methods.base import method as method_named
 from microimpute.rules import Rule
 from microimpute.stages.drawn import StageDrawn, with_totals
-from microimpute.stages.edits import Edit, Mender
+from microimpute.stages.edits import Edit
 from microimpute.stages.joining import Fused, joined
 from microimpute.stages.links import Link, Linker, check_links
+from microimpute.stages.mending import Mender
 from microimpute.stages.overlap import check_trim, measure, without
-from microimpute.stages.span import check_classes, last_edits, make_mender, observed_columns, without_gaps
+from microimpute.stages.span import (
+    check_classes,
+    eligible_donors,
+    last_edits,
+    make_mender,
+    observed_columns,
+    without_gaps,
+)
 from microimpute.stages.stage import Stage, as_survey, check_order
 from microimpute.survey import Survey
 
@@ -128,14 +137,16 @@ def _after(
     if not (linker.links or mender.edits):
         return None
 
-    def after(implicate: int, block: FloatArray, again: Again) -> None:
+    def after(implicate: int, block: FloatArray, own: Fusion, again: Again) -> None:
         earlier: dict[str, FloatArray] = {}
         for one in done:
             earlier |= one.columns(implicate)
         if linker.links:
-            own = with_totals(fusion, dict(zip(fusion.targets, block.T, strict=True)))
-            linker.exchange(implicate, block, earlier, own[linker.links[0].second])
-        mender.mend(block, observed | earlier, again)
+            drawn = with_totals(fusion, dict(zip(fusion.targets, block.T, strict=True)))
+            linker.exchange(implicate, block, earlier, drawn[linker.links[0].second])
+        nest = (implicate - 1) // linker.draws + 1
+        donors = partial(eligible_donors, own, implicate, nest, linker.seed)
+        mender.mend(block, observed | earlier, again, donors)
 
     return after
 

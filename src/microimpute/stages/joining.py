@@ -92,7 +92,7 @@ def _trimmed(done: Sequence[StageDrawn]) -> list[Note]:
 
 
 def _unlucky(done: Sequence[StageDrawn]) -> list[Note]:
-    return [note for d in done for note in dict.fromkeys(d.mender.notes)]
+    return [note for d in done for note in d.mender.told()]
 
 
 def _pair(a: StageDrawn, b: StageDrawn, weight: FloatArray) -> dict[str, Any]:

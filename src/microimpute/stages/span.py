@@ -11,13 +11,25 @@ from microimpute import rules
 from microimpute.checks import Note
 from microimpute.errors import FusionError, closest
 from microimpute.fusion import Fusion
+from microimpute.keyed import RowRandom, generator
 from microimpute.kinds import Variable, describe
+from microimpute.matching.eligible import Eligible
+from microimpute.resampling import resampled
 from microimpute.rules import Identity
-from microimpute.stages.edits import Edit, Mender
+from microimpute.stages.edits import Edit
+from microimpute.stages.mending import Mender
 from microimpute.stages.stage import Stage, as_survey
 from microimpute.survey import Survey
 
-__all__ = ["check_classes", "class_of", "last_edits", "make_mender", "observed_columns", "without_gaps"]
+__all__ = [
+    "check_classes",
+    "class_of",
+    "eligible_donors",
+    "last_edits",
+    "make_mender",
+    "observed_columns",
+    "without_gaps",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -76,7 +88,7 @@ def last_edits(edits: Sequence[Edit], stages: Sequence[Stage], number: int) -> l
             raise FusionError(
                 f"{str(edit.rule)!r} can't be adjusted to: stage {stages[number].name!r} gives way, and {column!r} is "
                 f"{'of an earlier stage' if column in place else 'observed'}",
-                "Repair it by 'redraw' or 'count', or put the stage that gives the column last.",
+                "Repair it by 'redraw', 'donor' or 'count', or put the stage that gives the column last.",
             )
     return kept
 
@@ -137,7 +149,7 @@ def make_mender(edits: Sequence[Edit], stage: str, fusion: Fusion, base: Survey)
         if edit.repair == "adjust" and edit.columns[0] in differences:
             raise FusionError(
                 f"{str(edit.rule)!r} can't be adjusted to: {edit.columns[0]!r} is a difference of its parts",
-                "Repair it by 'redraw' or 'count', or write a rule about the parts.",
+                "Repair it by 'redraw', 'donor' or 'count', or write a rule about the parts.",
             )
     own = [r for r in fusion.rules if not isinstance(r, Identity) and r.columns[0] not in differences]
 
@@ -150,3 +162,22 @@ def make_mender(edits: Sequence[Edit], stage: str, fusion: Fusion, base: Survey)
         return ", ".join(f"{key} {base.frame[key][row]}" for key in base.keys)
 
     return Mender(edits, stage, fusion.targets, derive, parts, name, own)
+
+
+def eligible_donors(fusion: Fusion, implicate: int, nest: int, seed: int) -> Eligible:
+    """Make one implicate's donors ready to give bundles to receivers who break a rule.
+
+    Their weights are those of the resample that the implicate's (nest's) method has learnt from; of a method that draws
+    its parameters and has none, of a resample all the same.
+
+    Parameters
+    ----------
+    fusion
+        What the implicate is drawn from, bridges included.
+    implicate, nest, seed
+        What random numbers are keyed by; seed is the stage's own.
+    """
+    own = resampled(fusion.training(nest), seed, nest)
+    within = RowRandom(seed, implicate, fusion.receiver_keys).uniform("donor that keeps rules")
+    rng = generator(seed, nest, "donors that keep rules")
+    return Eligible(own.X, own.Y, own.weight, fusion.receivers, within, rng)
