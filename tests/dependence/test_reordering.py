@@ -69,6 +69,17 @@ def test_rho_as_drawn_moves_nothing():
     assert reorder(two.x, two.y, two.true_z, 0.7, two.keys).reached[0] > 0.78  # what is there counts twice
 
 
+def test_what_draws_have_already_can_be_measured():
+    """The same as to reorder once for what was there before, and again with that."""
+    two = Two(2_000, 0.4, 4, 0.4)
+    before = reorder(two.x, two.y, two.true_z, 0.0, two.keys).before
+    assert before[0] > 0.2
+    said = reorder(two.x, two.y, two.true_z, 0.6, two.keys, drawn_with=before)
+    measured = reorder(two.x, two.y, two.true_z, 0.6, two.keys, drawn_with=None)
+    np.testing.assert_array_equal(measured.source, said.source)
+    assert (measured.source != reorder(two.x, two.y, two.true_z, 0.6, two.keys).source).mean() > 0.1
+
+
 def test_rows_order_does_not_matter_and_seeds_do():
     two = Two(2_000, 0.4, 5, 0.4)
     out = reorder(two.x, two.y, two.z, 0.4, two.keys, weight=two.weight, seed=1)

@@ -31,6 +31,8 @@ __all__ = ["Reordered", "neighbourhoods", "reorder"]
 
 #: Share of a neighbourhood's targets that stands for the columns of the bundle that do not lead, beside the leads.
 OTHERS = 1.0
+#: Largest rank correlation that draws are taken to have where it is measured.
+MOST_DRAWN = 0.95
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def reorder(
     implicate: int = 1,
     weight: npt.ArrayLike | None = None,
     others: npt.ArrayLike | None = None,
-    drawn_with: float | npt.ArrayLike = 0.0,
+    drawn_with: float | npt.ArrayLike | None = 0.0,
     size: int = 100,
 ) -> Reordered:
     """Reorder one donor's bundles so that their lead has the rank correlation ρ with another donor's, given X.
@@ -124,7 +126,8 @@ def reorder(
         The bundle's other columns, shape (rows, columns): neighbourhoods are alike in them, too.
     drawn_with
         The rank correlation given X that the draws have already, one per lead: 0 for donors that know nothing of each
-        other, what was measured where bridge variables carry some of it. With ρ equal to it nothing moves.
+        other; None to measure it, where bridge variables carry some of it (at most .95 counts). With ρ equal to it
+        nothing moves.
     size
         Receivers in a neighbourhood, about; most have up to twice as many. Small ones keep what predictors say of the
         bundle's other columns, but come less close to ρ (with 50 about 5% less of it, with 100 some 3%), as who is
@@ -168,7 +171,8 @@ def reorder(
     y_all = as_matrix(y_all, rows, "the leads")
     leads_count = y_all.shape[1]
     asked = _per_lead(rho, leads_count)
-    begun = _per_lead(np.full(leads_count, drawn_with) if np.ndim(drawn_with) == 0 else drawn_with, leads_count)
+    given = 0.0 if drawn_with is None else drawn_with
+    begun = _per_lead(given if np.ndim(given) else np.full(leads_count, given), leads_count)
     if not isinstance(size, int) or isinstance(size, bool) or size < 2:
         raise FusionError(f"size is {size!r}", "Give a whole number of at least 2.")
     own = as_keys(keys, rows, "keys")
@@ -176,13 +180,13 @@ def reorder(
     by_weight = as_weight(weight, rows, "the receivers' weight")[order]
     random = RowRandom(seed, implicate, own[order])
     x_all = as_matrix(x, rows, "the predictors")[order]
-    leads = [
-        latent(as_numbers(y_all[order, j], f"lead {j + 1}"), x_all, random, f"lead {j + 1}", by_weight)
-        for j in range(y_all.shape[1])
-    ]
+    named = [(y_all[order, j], f"lead {j + 1}") for j in range(leads_count)]
+    leads = [latent(as_numbers(column, name), x_all, random, name, by_weight) for column, name in named]
     bundle = latent(z_all[order], x_all, random, "bundle", by_weight)
     rest = None if others is None else as_matrix(others, rows, "the other columns")[order]
     group = neighbourhoods(x_all, [*leads, bundle], rest, size, random)
+    if drawn_with is None:
+        begun = np.clip(_correlations(leads, bundle, by_weight), -MOST_DRAWN, MOST_DRAWN)
     source = _exchange(leads, bundle, group, asked, begun, random)
     return _account(order, source, group, leads, bundle, by_weight, asked)
 
@@ -264,9 +268,7 @@ def _account(
     """Measure what came out, and put the rows back as they stood in the file."""
     score = bundle.score
     after = replace(bundle, rank=_rank_at(score[source], bundle))
-    before, reached = (
-        np.array([rank_correlation(lead.rank, other.rank, weight) for lead in leads]) for other in (bundle, after)
-    )
+    before, reached = (_correlations(leads, other, weight) for other in (bundle, after))
     kept = [rank_correlation(bundle.centre, s, weight) for s in (score, score[source])]
     out = np.empty_like(source)
     out[order] = order[source]
@@ -283,6 +285,10 @@ def _account(
         explained_after=kept[1] ** 2,
         moved=float(np.average(moved, weights=weight)),
     )
+
+
+def _correlations(leads: list[Latent], bundle: Latent, weight: FloatArray) -> FloatArray:
+    return np.array([rank_correlation(lead.rank, bundle.rank, weight) for lead in leads])
 
 
 def _rank_at(score: FloatArray, bundle: Latent) -> FloatArray:

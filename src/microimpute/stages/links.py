@@ -93,9 +93,7 @@ class Linker:
         x = shared_predictors(self.fusion, self.bridges)
         keys: Keys = self.fusion.receiver_keys
         said: dict[str, Any] = {"seed": self.seed, "implicate": implicate, "weight": self.weight, "others": block}
-        begun: Any = 0.0
-        if self.bridges:  # bridges carry some dependence already
-            begun = np.clip(reorder(x, leads, own, np.zeros(len(asked)), keys, **said).before, -0.95, 0.95)
+        begun = None if self.bridges else 0.0  # bridges carry some dependence already: it is measured
         done = reorder(x, leads, own, asked, keys, drawn_with=begun, **said)
         block[:] = block[done.source]
         self.accounts.append({"implicate": implicate, **done.plain()})
