@@ -28,6 +28,8 @@ TINY = 1e-12
 LEAST_SPREAD = 0.2
 #: Boosting of the regressions: rounds, rate and leaves of each tree.
 ROUNDS, RATE, LEAVES = 60, 0.12, 15
+#: Most values of a predictor that they tell apart.
+CLASSES = 255
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def latent(
     # rows without weight beyond all others lie at 0 or 1, whose score would be infinite
     score = normal_score(np.clip((low + high) / 2, TINY, 1 - TINY))
     folds = random if unit is None else RowRandom(random.seed, 0, unit)
+    x = _classed(x)
     centre = _cross_fitted(x, score, weight, folds)
     residual = np.abs(score - centre)
     left = float(np.average(residual**2, weights=weight))
@@ -144,6 +147,17 @@ def _ends(values: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArra
     up = np.minimum(up, up[-1])
     below = (up - mass)[place] / up[-1]
     return np.clip(below, 0.0, 1.0), np.clip(up[place] / up[-1], 0.0, 1.0)
+
+
+def _classed(x: FloatArray) -> FloatArray:
+    """Put columns of many values into `CLASSES` by quantiles, as boosted trees do anew, and slowly, at every fit."""
+    out = x.copy()
+    for column in out.T:
+        known = ~np.isnan(column)
+        if len(np.unique(column[known])) > CLASSES:
+            borders = np.quantile(column[known], np.arange(1, CLASSES) / CLASSES)
+            column[known] = np.searchsorted(np.unique(borders), column[known], side="right")
+    return out
 
 
 def _cross_fitted(x: FloatArray, score: FloatArray, weight: FloatArray, random: RowRandom) -> FloatArray:
