@@ -96,7 +96,7 @@ def donors_and_receivers():
     [
         ("hotdeck", "Method 'hotdeck' is not proper. Implicates carry the donors' sampling error, but it flattens"),
         ("constrained", "Method 'constrained': no study shows how often its pooled intervals hold the truth."),
-        ("pmm", "Method 'pmm': Slopes are flattened"),
+        ("pmm", "Method 'pmm' is not proper. Implicates carry the donors' sampling error, and intervals of means"),
         ("srmi", None),
     ],
 )

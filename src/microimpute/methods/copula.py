@@ -58,7 +58,7 @@ class Copula(Method):
     )
     joint = True
     proper = True
-    coverage = "With 1,000 donors its intervals for slopes held the truth 89 to 94 times in 100; bias 1 to 5%."
+    coverage = "With 1,000 donors its intervals for slopes held the truth 90 to 96 times in 100; bias 1 to 4%."
     uses_weights = True
     cost = 0.02
     kinds = ALL_KINDS - {Kind.CATEGORICAL}

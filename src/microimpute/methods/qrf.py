@@ -70,7 +70,7 @@ class QRF(Method):
     )
     joint = True
     proper = True
-    coverage = "With 1,000 donors its intervals for slopes held the truth 89 to 95 times in 100."
+    coverage = "With 1,000 donors its intervals for slopes held the truth 90 to 94 times in 100."
     uses_weights = True
     cost = 0.05
 
