@@ -94,3 +94,16 @@ def test_too_few_donors_to_be_chosen_among_are_all_looked_at():
     donor, _ = made.draw(np.arange(2), lambda row, d: d >= row + 1)
     assert donor.tolist() == [1, 2]
     assert made.draw(np.arange(0), lambda row, d: d >= 0)[0].shape == (0,)
+
+
+def test_donors_as_near_as_the_last_neighbour_are_drawn_as_well():
+    """Two donors at each of 200 places, eight asked for: the eighth stands two places off, and two more on the other side."""
+    rng, rows = np.random.default_rng(6), 20_000
+    place = np.repeat(np.arange(200.0), 2)
+    within = rng.uniform(size=rows)
+    made = Eligible(table(x=place), table(y=place), np.ones(400), table(x=np.full(rows, 100.0)), within, rng)
+    assert made.steps[0] == 8
+    donor, _ = made.draw(np.arange(rows), lambda row, d: d >= 0)
+    found = np.bincount(place[donor].astype(int), minlength=200)[98:103] / rows
+    assert found.sum() == 1
+    assert (np.abs(found - 0.2) < 4 * np.sqrt(0.16 / rows)).all()
