@@ -33,7 +33,8 @@ def coarse_draws(x, part, linear, weight, moved, seed=1):
     drawn = part.values[place, 0]
     design = linear.dense()
     for line in adjust(part, {0}, design, weight, 1.0) if moved else ():
-        drawn = line.ranked(forest, read, design, weight, rng).move(drawn, place, linear)
+        other = forest.draw(read, np.arange(ROWS), rng.random(ROWS), rng.random(ROWS))
+        drawn = line.ranked(other, linear, weight).move(drawn, place, linear)
     return drawn
 
 

@@ -5,7 +5,8 @@ import pytest
 from sklearn.tree import DecisionTreeRegressor
 
 from microimpute.errors import MethodError
-from microimpute.forests.trees import LeafForest, grow
+from microimpute.forests.leaves import LeafForest
+from microimpute.forests.trees import grow
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from microimpute import Fusion, Survey, impute, method
 from microimpute.encoding import scores
 from microimpute.errors import MethodError
-from microimpute.forests.trees import LeafForest, Tree
+from microimpute.forests.leaves import LeafForest, Tree
 from microimpute.keyed import RowRandom, generator
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.methods.base import Method

@@ -6,7 +6,8 @@ donor a residual, trees split on residuals, and a draw is the leaf donor's resid
 bias-corrected matching (Abadie & Imbens 2011, Journal of Business & Economic Statistics 29), and what Beaumont, Zhang
 & Balding (2002, Genetics 162, eq. 4) do for approximate Bayesian computation. Signs and zeros stay the donor's: each
 sign has a regression of its own. Scores go back through the donors' weighted quantile function by their rank among
-the scores that donors would be drawn, so that the donors' weighted margins come back and no draw leaves their range.
+the scores that the donors would be drawn, given all that the chain draws for them before (what is drawn hangs together
+less closely than what is observed), so that the donors' weighted margins come back and no draw leaves their range.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from scipy.special import ndtr
 
 from microimpute.encoding import scores
 from microimpute.errors import MethodError
-from microimpute.forests.trees import LeafForest
 from microimpute.kinds import Kind, Table
 from microimpute.regressions import glm
 from microimpute.transforms import Inputs, Scale, take
@@ -34,12 +34,12 @@ IntArray = npt.NDArray[np.int64]
 Features = npt.NDArray[np.float32]
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-#: Fewest donors of a sign, and fewest different amounts among them, for a regression.
+#: Fewest effective donors of a sign (Kish 1965), and fewest different amounts among them, for a regression.
 FEWEST, DISTINCT = 50, 20
 #: An amount with more zeros than this share is adjusted within its signs, else as a whole.
 ZEROS = 0.01
-#: How often each donor is drawn for, and the points kept, when draws get their ranks.
-TIMES, POINTS = 3, 1_001
+#: Points kept of the ranks of draws.
+POINTS = 1_001
 #: A sign that so small a standard deviation marks makes no column of its own.
 RARE = 0.03
 
@@ -84,21 +84,23 @@ class Adjustment:
         rest[members] = score - design[members] @ beta
         return cls(position, members, scale, beta, rest, np.zeros(0), np.zeros(0))
 
-    def ranked(
-        self, forest: LeafForest, read: Features, design: FloatArray, weight: FloatArray, rng: np.random.Generator
-    ) -> Self:
-        """Return it with the ranks of scores among draws for the donors themselves."""
-        rows = np.arange(len(read))
-        drawn, mass = [], []
-        for _ in range(TIMES):
-            donors = forest.draw(read, rows, rng.random(len(rows)), rng.random(len(rows)))
-            own = np.flatnonzero(self.members[donors])
-            drawn.append(self.rest[donors[own]] + design[own] @ self.beta)
-            mass.append(weight[own])
-        score, share = np.concatenate(drawn), np.concatenate(mass)
+    def ranked(self, donors: IntArray, inputs: Inputs, weight: FloatArray) -> Self | None:
+        """Return it with the ranks of scores among some draws, or None if no draw has such an amount.
+
+        Parameters
+        ----------
+        donors
+            int64, shape (rows,): the donor drawn for each row.
+        inputs, weight
+            What regressions read of the rows, and their weights.
+        """
+        rows = np.flatnonzero(self.members[donors] & (weight > 0))
+        if not len(rows):
+            return None
+        score = self._scores(rows, donors, inputs)
         order = np.argsort(score, kind="stable")
-        running = np.cumsum(share[order])
-        rank = (running - share[order] / 2) / running[-1]
+        running = np.cumsum(weight[rows][order])
+        rank = (running - weight[rows][order] / 2) / running[-1]
         inner = ndtr(np.linspace(-4.5, 4.5, POINTS))
         kept = np.concatenate([rank[:1], inner[(inner > rank[0]) & (inner < rank[-1])], rank[-1:]])
         return replace(self, scores=np.interp(kept, rank, score[order]), ranks=kept)
@@ -108,9 +110,11 @@ class Adjustment:
         rows = np.flatnonzero(self.members[donors])
         out = values.copy()
         if len(rows):
-            score = self.rest[donors[rows]] + inputs.take(rows).predict(self.beta)
-            out[rows] = self.scale.at_rank(np.interp(score, self.scores, self.ranks))
+            out[rows] = self.scale.at_rank(np.interp(self._scores(rows, donors, inputs), self.scores, self.ranks))
         return out
+
+    def _scores(self, rows: IntArray, donors: IntArray, inputs: Inputs) -> FloatArray:
+        return self.rest[donors[rows]] + inputs.take(rows).predict(self.beta)
 
     def state(self, prefix: str) -> dict[str, npt.NDArray[Any]]:
         """Return its arrays, each name with a prefix."""
@@ -162,7 +166,7 @@ def adjust(
         found += [
             Adjustment.fit(position, y, members, design, weight, ridge)
             for members in regimes
-            if members.sum() >= FEWEST and len(np.unique(y[members])) >= DISTINCT
+            if glm.effective(weight[members]).sum() >= FEWEST and len(np.unique(y[members])) >= DISTINCT
         ]
     return tuple(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -25,8 +25,11 @@ IntArray = npt.NDArray[np.int64]
 
 
 #: Makes a link's values, shape (rows, the block's targets), from its number, itself, what its trees read, the
-#: rows meant, and the random numbers of all rows.
-Take = Callable[[int, Link, Features, IntArray, RowRandom], FloatArray]
+#: rows meant, the random numbers of all rows, and what regressions read.
+Take = Callable[[int, Link, Features, IntArray, RowRandom, Inputs], FloatArray]
+
+#: How often the donors are drawn for when the chain is rehearsed.
+TIMES = 3
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Chain:
 
         With `by_value`, the donors of a block of one target stand in the order of its values: so they do in
         each leaf, where neighbours are then neighbours in value.
+
+        A block that reads nothing but the predictors is drawn by odds; see `LeafForest.debiased`.
         """
         chain = cls(X.variables, Y.variables, Y.values, ())
         inputs, width = chain.inputs(X), chain._width()
@@ -85,12 +90,15 @@ class Chain:
                 households = None if X.households is None else X.households[rows]
                 donors = Donors(inputs[rows, :width], read.take(rows), part, weight[rows], households)
                 link = donors.link(link, growth, [i for i, t in enumerate(block.targets) if t not in bound], rng)
+            if link.forest is not None and not links:
+                link = replace(link, forest=link.forest.debiased())
             links.append(link)
             width = chain._condition(inputs, width, block, Y.values)
             if growth.regresses:
                 learnt += _features(block, Y.variables, Y.values, weight)
                 _extend(read, learnt[-len(block.targets) :], block, Y.values)
-        return cls(X.variables, Y.variables, Y.values, tuple(links), tuple(learnt))
+        grown = cls(X.variables, Y.variables, Y.values, tuple(links), tuple(learnt))
+        return grown._rehearsed(X, weight, rng) if any(link.lines for link in links) else grown
 
     def draw(self, X: Table, rng: RowRandom, take: Take | None = None) -> FloatArray:
         """Draw block by block, shape (rows, columns); by default each from one donor, adjusted."""
@@ -100,10 +108,7 @@ class Chain:
         for number, link in enumerate(self.links):
             rows = np.flatnonzero(link.block.applies(out))
             if link.forest is not None and len(rows):
-                if take is None:
-                    values = self._moved(number, link, inputs[:, :width], rows, rng, read)
-                else:
-                    values = take(number, link, inputs, rows, rng)
+                values = (take or self._moved)(number, link, inputs[:, :width], rows, rng, read)
                 for target, column in zip(link.block.targets, values.T, strict=True):
                     out[rows, target] = column
             width = self._condition(inputs, width, link.block, out)
@@ -116,21 +121,35 @@ class Chain:
         self, number: int, link: Link, inputs: Features, rows: IntArray, rng: RowRandom, read: Inputs
     ) -> FloatArray:
         """Take a donor's values for each row, and move those that have a line."""
-        assert link.forest is not None
         own = read.take(rows)
-        which, within = rng.uniform(f"tree {number}")[rows], rng.uniform(f"donor {number}")[rows]
-        place = link.forest.draw(link.reads(inputs[rows], own), np.arange(len(rows)), which, within)
-        values: FloatArray = self.bundles[link.donors[place][:, None], np.array(link.block.targets)]
-        for line in link.lines:
-            values[:, line.position] = line.move(values[:, line.position], place, own)
-        return values
+        place = _drawn(number, link, link.reads(inputs[rows], own), rows, rng)
+        return link.moved(self._bundle(link, place), place, own)
 
-    def take(self, number: int, link: Link, inputs: Features, rows: IntArray, rng: RowRandom) -> FloatArray:
+    def take(
+        self, number: int, link: Link, inputs: Features, rows: IntArray, rng: RowRandom, read: Inputs
+    ) -> FloatArray:
         """Take all of a block's values from one donor in each row's leaf."""
-        assert link.forest is not None
-        which, within = rng.uniform(f"tree {number}")[rows], rng.uniform(f"donor {number}")[rows]
-        donors = link.donors[link.forest.draw(inputs, rows, which, within)]
-        return np.asarray(self.bundles[donors[:, None], np.array(link.block.targets)])
+        return self._bundle(link, _drawn(number, link, inputs[rows], rows, rng))
+
+    def _bundle(self, link: Link, place: IntArray) -> FloatArray:
+        return np.asarray(self.bundles[link.donors[place][:, None], np.array(link.block.targets)])
+
+    def _rehearsed(self, X: Table, weight: FloatArray, rng: np.random.Generator) -> Self:
+        """Draw for the donors themselves, and give each line the ranks of its scores among these draws."""
+        links = [replace(link, lines=()) for link in self.links]
+        again = np.tile(np.arange(len(X)), TIMES)
+
+        def take(
+            number: int, link: Link, inputs: Features, rows: IntArray, random: RowRandom, read: Inputs
+        ) -> FloatArray:
+            own = read.take(rows)
+            place = _drawn(number, link, link.reads(inputs[rows], own), rows, random)
+            links[number] = link.ranked(place, own, weight[again[rows]])
+            return links[number].moved(self._bundle(link, place), place, own)
+
+        keys = np.arange(len(again), dtype=np.uint64)
+        self.draw(X.take(again), RowRandom(int(rng.integers(2**62)), 0, keys), take)
+        return replace(self, links=tuple(links))
 
     def inputs(self, X: Table) -> Features:
         """Make the matrix that trees read: predictors' features, and room for those of what is drawn."""
@@ -204,6 +223,13 @@ class Chain:
         known = (donors >= 0).all() and (donors < len(self.bundles)).all()
         if not (whole and inside and known):
             raise MethodError("the saved forest points outside its donors", "Save the model again.")
+
+
+def _drawn(number: int, link: Link, reads: Features, rows: IntArray, rng: RowRandom) -> IntArray:
+    """Draw a donor of the link for each of some rows; `reads` has these rows only."""
+    assert link.forest is not None
+    which, within = rng.uniform(f"tree {number}")[rows], rng.uniform(f"donor {number}")[rows]
+    return link.forest.draw(reads, np.arange(len(rows)), which, within)
 
 
 def _learnt(X: Table, weight: FloatArray) -> list[Feature]:

@@ -13,7 +13,8 @@ from microimpute.blocks import Block
 from microimpute.encoding import scores
 from microimpute.errors import MethodError
 from microimpute.forests.adjustment import Adjustment, adjust, separations
-from microimpute.forests.trees import LeafForest, grow
+from microimpute.forests.leaves import LeafForest
+from microimpute.forests.trees import grow
 from microimpute.forests.tuning import Judged, tune
 from microimpute.kinds import Kind, Table
 from microimpute.regressions import glm
@@ -27,7 +28,7 @@ IntArray = npt.NDArray[np.int64]
 
 #: Fewest effective donors for regressions that trees read, folds that predict each other, most levels of a class that
 #: has any.
-FEWEST, FOLDS, LEVELS = 100, 3, 12
+FEWEST, FOLDS, LEVELS = 100, 20, 12
 #: Where leaves are sized by the number of donors: the share of them that a leaf should hold, and the least number.
 PART, SMALLEST = 50, 3
 #: Design effect of the Bayesian bootstrap; leaves that uneven weights leave at least, by number of donors.
@@ -128,6 +129,18 @@ class Link:
     lines: tuple[Adjustment, ...] = ()
     predicts: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
+    def ranked(self, donors: IntArray, linear: Inputs, weight: FloatArray) -> Self:
+        """Give lines the ranks of their scores among some draws; those that no draw moves along are left out."""
+        ranked = (line.ranked(donors, linear, weight) for line in self.lines)
+        return replace(self, lines=tuple(line for line in ranked if line is not None))
+
+    def moved(self, values: FloatArray, donors: IntArray, linear: Inputs) -> FloatArray:
+        """Move the values of donors drawn, shape (rows, the block's targets), along the lines."""
+        out = values.copy()
+        for line in self.lines:
+            out[:, line.position] = line.move(values[:, line.position], donors, linear)
+        return out
+
     def reads(self, inputs: Features, linear: Inputs) -> Features:
         """Put together what the trees read of some rows: features, and predictions from what regressions read."""
         predicted = [linear.predict(beta).astype(np.float32)[:, None] for beta in self.predicts]
@@ -191,7 +204,10 @@ class Donors:
     households: npt.NDArray[np.uint64] | None
 
     def link(self, link: Link, growth: Growth, free: Sequence[int], rng: np.random.Generator) -> Link:
-        """Fit regressions, choose the size of leaves and the lines that help, and grow the forest."""
+        """Fit regressions, choose the size of leaves and the lines that help, and grow the forest.
+
+        Lines still lack the ranks of draws; see `Link.ranked`.
+        """
         leaf = min(growth.leaf, max(SMALLEST, len(self.weight) // PART)) if growth.sized else growth.leaf
         growth = replace(growth, leaf=_evened(leaf, self.weight))
         design = self.linear.dense() if growth.regresses else np.zeros((len(self.part), 1))
@@ -206,19 +222,19 @@ class Donors:
             tuned = tune(held, free if growth.adjust else (), rng, growth.leaf, growth.ridge, growth.cuts)
             growth = replace(growth, leaf=tuned.leaf)
             lines = adjust(self.part, tuned.helped, design, self.weight, growth.ridge)
-        forest = growth.grow(read, self.part, self.weight, rng, lines)
-        lines = tuple(line.ranked(forest, read, design, self.weight, rng) for line in lines)
-        return replace(link, forest=forest, lines=lines)
+        return replace(link, forest=growth.grow(read, self.part, self.weight, rng, lines), lines=lines)
 
     def _predicted(self, design: FloatArray, goal: FloatArray, ridge: float, rng: np.random.Generator) -> Features:
-        """Predict each donor from other households: predictions of donors that they were fitted to look too good."""
+        """Predict each donor from other households: predictions of donors that they were fitted to look too good.
+
+        Nearly all others, as for receivers: with fewer, donors' predictions scatter more than receivers'.
+        """
         keys = np.arange(len(goal), dtype=np.uint64) if self.households is None else self.households
         known, place = np.unique(keys, return_inverse=True)
         fold = (rng.permutation(len(known)) % FOLDS)[place]
         out = np.zeros(goal.shape, dtype=np.float32)
-        for own in (fold == number for number in range(FOLDS)):
-            if own.any() and not own.all():
-                out[own] = design[own] @ glm.normals(design[~own], goal[~own], self.weight[~own], ridge).T
+        for own, beta in glm.without_folds(design, goal, self.weight, fold, ridge):
+            out[own] = design[own] @ beta.T
         return out
 
 

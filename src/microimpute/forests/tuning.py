@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from microimpute.encoding import scores
 from microimpute.forests.adjustment import Adjustment, adjust, ranks
-from microimpute.forests.trees import LeafForest, grow
+from microimpute.forests.leaves import LeafForest
+from microimpute.forests.trees import grow
 from microimpute.kinds import Table
 from microimpute.regressions.glm import effective
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from microimpute.encoding import feature_count, features, scores
 from microimpute.errors import MethodError
 from microimpute.forests import trees
+from microimpute.forests.leaves import LeafForest
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table, Variable
 from microimpute.methods.base import FloatArray, Method
@@ -104,7 +105,7 @@ class _Point(Method):
         self.forests, self.points, self.leaves = [], [], []
         for number in range(len(self.targets)):
             donors = len(arrays[f"{number}.order"]) // max(1, len(arrays[f"{number}.roots"]))
-            forest = trees.LeafForest.from_state(arrays, f"{number}.", donors, width)
+            forest = LeafForest.from_state(arrays, f"{number}.", donors, width)
             points, leaves = arrays[f"{number}.points"], arrays[f"{number}.means"]
             if leaves.shape != (len(forest.left), len(points)) or not len(points):
                 raise MethodError("the saved points do not fit their trees", "Save the model again.")
@@ -155,7 +156,7 @@ class Median(_Point):
         return np.asarray(points[np.argmax(found >= 0.5 - 1e-9, axis=1)])
 
 
-def _leaf_means(forest: trees.LeafForest, what: FloatArray) -> FloatArray:
+def _leaf_means(forest: LeafForest, what: FloatArray) -> FloatArray:
     """Return weighted means over each leaf's donors, shape (nodes, columns); zero at inner nodes."""
     mass = forest.cumulative[forest.end] - forest.cumulative[forest.start]
     leaf = (forest.left < 0) & (mass > 0)

@@ -16,6 +16,7 @@ from microimpute.forests.pareto import Tail, fit_tail, largest_held
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Kind, Table
 from microimpute.methods.base import FloatArray, Method
+from microimpute.transforms import Inputs
 
 __all__ = ["QRF"]
 
@@ -121,10 +122,12 @@ class QRF(Method):
         """Draw target by target, shape (rows, targets)."""
         return self.chain.draw(X, rng, self._take if self.interpolation or self.tails else None)
 
-    def _take(self, number: int, link: Link, inputs: Features, rows: IntArray, rng: RowRandom) -> FloatArray:
+    def _take(
+        self, number: int, link: Link, inputs: Features, rows: IntArray, rng: RowRandom, read: Inputs
+    ) -> FloatArray:
         """Take values from the rows' leaves, moved within them, and into the tail, as the settings say."""
         if link.forest is None or not self._is_amount(link):
-            return self.chain.take(number, link, inputs, rows, rng)
+            return self.chain.take(number, link, inputs, rows, rng, read)
         which, within = rng.uniform(f"tree {number}")[rows], rng.uniform(f"donor {number}")[rows]
         between = rng.uniform(f"between {number}")[rows]
         forest, values = link.forest, self.chain.bundles[link.donors, link.block.targets[0]]

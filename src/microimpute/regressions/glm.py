@@ -11,6 +11,7 @@ which logits and counts take a quarter.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cholesky, solve_triangular
 
-__all__ = ["FREE", "START", "bettered", "count", "effective", "logit", "normal", "normals", "spectrum"]
+__all__ = ["FREE", "START", "bettered", "count", "effective", "logit", "normal", "normals", "spectrum", "without_folds"]
 
 FloatArray = npt.NDArray[np.float64]
 Source = np.random.Generator | None
@@ -94,38 +95,93 @@ def normals(X: FloatArray, Y: FloatArray, weight: FloatArray, least: float) -> F
     return np.array([whole.estimate(y, least)[0] for y in Y.T]).reshape(Y.shape[1], X.shape[1])
 
 
-@dataclass(frozen=True)
-class _Design:
-    """Columns and weights, with the eigenvalues and vectors of what they say of the slopes."""
+def without_folds(
+    X: FloatArray, Y: FloatArray, weight: FloatArray, fold: npt.NDArray[np.int64], least: float
+) -> Iterator[tuple[npt.NDArray[np.bool_], FloatArray]]:
+    """Estimate the regressions of `normals` without each fold in turn.
 
-    X: FloatArray
-    weight: FloatArray
+    Parameters
+    ----------
+    fold
+        int64, shape (donors,): the fold that each donor is in.
+
+    Yields
+    ------
+    tuple
+        Which donors are in the fold, and the coefficients that the others give; not for a fold of all.
+    """
+    w = effective(weight)
+    sums = _sums(X, Y, w)
+    for own in (fold == number for number in np.unique(fold)):
+        if w[~own].any():
+            x, y, v = X[own], Y[own], w[own]
+            gram, moments, squares = (
+                sums[0] - x.T @ (x * v[:, None]),
+                sums[1] - x.T @ (y * v[:, None]),
+                sums[2] - v @ y**2,
+            )
+            known = _Known(gram, *spectrum(gram))
+            centred = np.maximum(squares - moments[0] ** 2 / gram[0, 0], 0.0)
+            found = [known.estimate(m, c, least)[0] for m, c in zip(moments.T, centred, strict=True)]
+            yield own, np.array(found).reshape(Y.shape[1], X.shape[1])
+
+
+def _sums(X: FloatArray, Y: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return weighted sums of products of columns, of columns and targets, and of targets' squares."""
+    weighted = X.T * weight
+    return weighted @ X, weighted @ Y, np.asarray(weight @ Y**2)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What columns and weights say of the slopes: the Gram matrix, with the eigenvalues and vectors of its slopes."""
+
     gram: FloatArray
     values: FloatArray
     vectors: FloatArray
 
-    @classmethod
-    def of(cls, X: FloatArray, weight: FloatArray) -> Self:
-        w = effective(weight)
-        gram = X.T @ (X * w[:, None])
-        return cls(X, w, gram, *spectrum(gram))
+    def estimate(self, moment: FloatArray, squares: float, least: float) -> tuple[FloatArray, FloatArray, float]:
+        """Return coefficients, the root of their precision, and how many slopes the data decide.
 
-    def estimate(self, y: FloatArray, least: float) -> tuple[FloatArray, FloatArray, float, float]:
-        """Return coefficients, the root of their precision, degrees of freedom, and the sum of squares left."""
-        w, gram, values, ridge = self.weight, self.gram, self.values, least
-        moment, total = self.X.T @ (w * y), float(w.sum())
+        Parameters
+        ----------
+        moment, squares
+            Weighted sums of columns times target, shape (columns,), and of the target's squares about its mean.
+        """
+        gram, values, ridge, total = self.gram, self.values, least, float(self.gram[0, 0])
         turned = self.vectors.T @ moment[1:] - self.vectors.T @ gram[0, 1:] * moment[0] / gram[0, 0]
-        squares = float(np.sum(w * (y - moment[0] / gram[0, 0]) ** 2))
         for _ in range(ROUNDS):
             slopes = turned / (values + ridge)
             decided = float(np.sum(values / (values + ridge)))
             rest = max(squares - float(np.sum(slopes * (2 * turned - values * slopes))), 0.0)
             variance = rest / max(total - 1 - decided, 1.0)
             ridge = bettered(ridge, least, decided, float(np.sum(slopes**2)) / max(variance, TINY))
-        root = cholesky(gram + np.diag(_precision(self.X.shape[1], ridge)))
-        beta = _solve(root, moment)
+        root = cholesky(gram + np.diag(_precision(len(gram), ridge)))
+        return _solve(root, moment), root, float(np.sum(values / (values + ridge)))
+
+
+@dataclass(frozen=True)
+class _Design:
+    """Columns and weights, with what they say of the slopes."""
+
+    X: FloatArray
+    weight: FloatArray
+    known: _Known
+
+    @classmethod
+    def of(cls, X: FloatArray, weight: FloatArray) -> Self:
+        w = effective(weight)
+        gram = X.T @ (X * w[:, None])
+        return cls(X, w, _Known(gram, *spectrum(gram)))
+
+    def estimate(self, y: FloatArray, least: float) -> tuple[FloatArray, FloatArray, float, float]:
+        """Return coefficients, the root of their precision, degrees of freedom, and the sum of squares left."""
+        w = self.weight
+        moment = self.X.T @ (w * y)
+        squares = float(np.sum(w * (y - moment[0] / self.known.gram[0, 0]) ** 2))
+        beta, root, decided = self.known.estimate(moment, squares, least)
         rest = float(np.sum(w * (y - self.X @ beta) ** 2))
-        return beta, root, max(total - 1 - float(np.sum(values / (values + ridge))), 1.0), rest
+        return beta, root, max(float(w.sum()) - 1 - decided, 1.0), rest
 
 
 def spectrum(gram: FloatArray) -> tuple[FloatArray, FloatArray]:
