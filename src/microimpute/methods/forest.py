@@ -26,7 +26,10 @@ class Forest(Method):
 
     Totals that identities derive from the targets (net worth, say) lead: they are drawn first, together from
     one donor, all blocks are conditioned on them, and then they are dropped, to be derived from the parts.
-    Without this lead the parts of a long chain are too independent, and the totals too even.
+    Without this lead the parts of a long chain are too independent, and the totals too even. Donors of the first
+    block are taken from leaves by the odds of their weights, since a leaf's mean is a ratio estimate, and biased
+    where the rich have small weights (`microimpute.forests.leaves.LeafForest.debiased`); later blocks, which read what
+    was drawn from the same donors, by weight.
 
     Parameters
     ----------
@@ -54,8 +57,8 @@ class Forest(Method):
     adjust
         Whether amounts move along a regression from the leaf donor to the receiver, for targets of which donors
         held out are predicted better so; zeros and signs stay the donor's, the donors' weighted margin comes
-        back, and amounts below the `tail` are ones that donors have. Not for targets that rules bind to one
-        donor. Needs `tuned`.
+        back when the whole chain draws for the donors, and amounts below the `tail` are ones that donors have. Not
+        for targets that rules bind to one donor, nor with fewer than 50 effective donors of a sign. Needs `tuned`.
     tail
         Draw amounts above a threshold from a generalised Pareto distribution fitted to the donors there, at the
         drawn donor's place in it, so that the largest donor is no bound; its mean is the donors', so that totals stay.
