@@ -68,3 +68,13 @@ def test_leaves_stay_as_they_are_where_weights_are_even():
     assert links._evened(10, rng.exponential(size=20_000) * np.repeat([1.0, 9.0], 10_000)) > 14
     assert links._evened(10, np.r_[1000.0, np.ones(999)]) == 50  # never fewer than twenty leaves by number
     assert links._evened(100, np.ones(50)) == 100
+
+
+def test_odds_are_for_weights_that_differ_by_themselves():
+    """A resample alone makes weights uneven by chance, and odds would add to that for nothing."""
+    rng = np.random.default_rng(5)
+    resamples = [rng.exponential(size=1000) for _ in range(200)]
+    assert np.mean([links.uneven(w) for w in resamples]) < 0.01
+    assert not links.uneven(np.ones(1000))
+    light = np.repeat([1.0, 0.2], 500)  # design effect 1.44, as the SCF's households have
+    assert np.mean([links.uneven(w * light) for w in resamples]) > 0.99

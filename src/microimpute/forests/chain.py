@@ -12,7 +12,7 @@ import numpy.typing as npt
 from microimpute.blocks import Block
 from microimpute.encoding import feature_count, features
 from microimpute.errors import MethodError
-from microimpute.forests.links import Donors, Growth, Link
+from microimpute.forests.links import Donors, Growth, Link, uneven
 from microimpute.keyed import RowRandom
 from microimpute.kinds import Table, Variable
 from microimpute.transforms import Feature, Inputs
@@ -72,7 +72,7 @@ class Chain:
         With `by_value`, the donors of a block of one target stand in the order of its values: so they do in
         each leaf, where neighbours are then neighbours in value.
 
-        A block that reads nothing but the predictors is drawn by odds; see `LeafForest.debiased`.
+        A block that reads nothing but the predictors is drawn by odds where weights differ; see `LeafForest.debiased`.
         """
         chain = cls(X.variables, Y.variables, Y.values, ())
         inputs, width = chain.inputs(X), chain._width()
@@ -90,7 +90,7 @@ class Chain:
                 households = None if X.households is None else X.households[rows]
                 donors = Donors(inputs[rows, :width], read.take(rows), part, weight[rows], households)
                 link = donors.link(link, growth, [i for i, t in enumerate(block.targets) if t not in bound], rng)
-            if link.forest is not None and not links:
+            if link.forest is not None and not links and uneven(weight[rows]):
                 link = replace(link, forest=link.forest.debiased())
             links.append(link)
             width = chain._condition(inputs, width, block, Y.values)
@@ -122,7 +122,7 @@ class Chain:
     ) -> FloatArray:
         """Take a donor's values for each row, and move those that have a line."""
         own = read.take(rows)
-        place = _drawn(number, link, link.reads(inputs[rows], own), rows, rng)
+        place = _drawn(number, link, _reads(number, link, inputs, own, rows, rng), rows, rng)
         return link.moved(self._bundle(link, place), place, own)
 
     def take(
@@ -143,7 +143,7 @@ class Chain:
             number: int, link: Link, inputs: Features, rows: IntArray, random: RowRandom, read: Inputs
         ) -> FloatArray:
             own = read.take(rows)
-            place = _drawn(number, link, link.reads(inputs[rows], own), rows, random)
+            place = _drawn(number, link, _reads(number, link, inputs, own, rows, random), rows, random)
             links[number] = link.ranked(place, own, weight[again[rows]])
             return links[number].moved(self._bundle(link, place), place, own)
 
@@ -223,6 +223,10 @@ class Chain:
         known = (donors >= 0).all() and (donors < len(self.bundles)).all()
         if not (whole and inside and known):
             raise MethodError("the saved forest points outside its donors", "Save the model again.")
+
+
+def _reads(number: int, link: Link, inputs: Features, own: Inputs, rows: IntArray, rng: RowRandom) -> Features:
+    return link.reads(inputs[rows], own, rng.uniform(f"fold {number}")[rows])
 
 
 def _drawn(number: int, link: Link, reads: Features, rows: IntArray, rng: RowRandom) -> IntArray:

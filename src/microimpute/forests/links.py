@@ -20,7 +20,7 @@ from microimpute.kinds import Kind, Table
 from microimpute.regressions import glm
 from microimpute.transforms import Inputs, take
 
-__all__ = ["Donors", "Growth", "Link", "whole_numbers"]
+__all__ = ["Donors", "Growth", "Link", "uneven", "whole_numbers"]
 
 Features = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
@@ -28,11 +28,12 @@ IntArray = npt.NDArray[np.int64]
 
 #: Fewest effective donors for regressions that trees read, folds that predict each other, most levels of a class that
 #: has any.
-FEWEST, FOLDS, LEVELS = 100, 20, 12
+FEWEST, FOLDS, LEVELS = 100, 3, 12
 #: Where leaves are sized by the number of donors: the share of them that a leaf should hold, and the least number.
 PART, SMALLEST = 50, 3
-#: Design effect of the Bayesian bootstrap; leaves that uneven weights leave at least, by number of donors.
-BOOTSTRAP, LEAVES = 2.0, 20
+#: Design effect of the Bayesian bootstrap; how many times as large it is where weights differ by themselves; leaves that
+#: uneven weights leave at least, by number of donors.
+BOOTSTRAP, MORE, LEAVES = 2.0, 1.15, 20
 
 
 @dataclass(frozen=True)
@@ -120,14 +121,15 @@ class Link:
     lines
         What moves drawn amounts.
     predicts
-        Coefficients of the regressions whose predictions the trees read besides their features, one row each.
+        Coefficients of the regressions whose predictions the trees read besides their features, shape (folds, targets,
+        columns): each fold's are from donors of the other folds.
     """
 
     block: Block
     donors: IntArray
     forest: LeafForest | None
     lines: tuple[Adjustment, ...] = ()
-    predicts: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    predicts: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 0)))
 
     def ranked(self, donors: IntArray, linear: Inputs, weight: FloatArray) -> Self:
         """Give lines the ranks of their scores among some draws; those that no draw moves along are left out."""
@@ -141,10 +143,24 @@ class Link:
             out[:, line.position] = line.move(values[:, line.position], donors, linear)
         return out
 
-    def reads(self, inputs: Features, linear: Inputs) -> Features:
-        """Put together what the trees read of some rows: features, and predictions from what regressions read."""
-        predicted = [linear.predict(beta).astype(np.float32)[:, None] for beta in self.predicts]
-        return np.ascontiguousarray(np.hstack([inputs, *predicted]))
+    def reads(self, inputs: Features, linear: Inputs, which: FloatArray) -> Features:
+        """Put together what the trees read of some rows: features, and predictions from what regressions read.
+
+        Parameters
+        ----------
+        which
+            float64 in (0, 1), shape (rows,): chooses the fold that a row is predicted by. Trees know predictions by
+            part of the donors; by all donors they would scatter less, and rows would get to other leaves than donors.
+        """
+        folds, targets, _ = self.predicts.shape
+        predicted = np.zeros((len(inputs), targets), dtype=np.float32)
+        fold = (which * max(folds, 1)).astype(np.int64)
+        for number, betas in enumerate(self.predicts):
+            rows = np.flatnonzero(fold == number)
+            own = linear.take(rows)
+            for target, beta in enumerate(betas):
+                predicted[rows, target] = own.predict(beta)
+        return np.ascontiguousarray(np.hstack([inputs, predicted]))
 
     def state(self, prefix: str) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of trees and regressions, each name with a prefix."""
@@ -172,10 +188,10 @@ class Link:
         """
         if f"{prefix}roots" not in arrays:
             return cls(block, donors, None)
-        predicts = take(arrays, f"{prefix}predicts", 2) if f"{prefix}predicts" in arrays else np.zeros((0, linear))
-        if predicts.shape[1] != linear:
+        predicts = take(arrays, f"{prefix}predicts", 3) if f"{prefix}predicts" in arrays else np.zeros((0, 0, linear))
+        if predicts.shape[2] != linear:
             raise MethodError("the saved forest's regressions read other columns", "Save the model again.")
-        forest = LeafForest.from_state(arrays, prefix, len(donors), features + len(predicts))
+        forest = LeafForest.from_state(arrays, prefix, len(donors), features + predicts.shape[1])
         lines: list[Adjustment] = []
         while f"{prefix}line.{len(lines)}.beta" in arrays:
             name = f"{prefix}line.{len(lines)}."
@@ -214,8 +230,8 @@ class Donors:
         read = np.ascontiguousarray(self.features)
         if growth.predict and glm.effective(self.weight).sum() >= FEWEST:
             goal = scores(_predictable(self.part), self.weight)
-            link = replace(link, predicts=glm.normals(design, goal, self.weight, growth.ridge))
-            read = np.hstack([read, self._predicted(design, goal, growth.ridge, rng)])
+            predicted, betas = self._predicted(design, goal, growth.ridge, rng)
+            link, read = replace(link, predicts=betas), np.hstack([read, predicted])
         lines: tuple[Adjustment, ...] = ()
         if growth.tuned:
             held = Judged(self.part, read, design, self.weight, self.households)
@@ -224,18 +240,23 @@ class Donors:
             lines = adjust(self.part, tuned.helped, design, self.weight, growth.ridge)
         return replace(link, forest=growth.grow(read, self.part, self.weight, rng, lines), lines=lines)
 
-    def _predicted(self, design: FloatArray, goal: FloatArray, ridge: float, rng: np.random.Generator) -> Features:
+    def _predicted(
+        self, design: FloatArray, goal: FloatArray, ridge: float, rng: np.random.Generator
+    ) -> tuple[Features, FloatArray]:
         """Predict each donor from other households: predictions of donors that they were fitted to look too good.
 
-        Nearly all others, as for receivers: with fewer, donors' predictions scatter more than receivers'.
+        Few folds, because a prediction from all others tells the donor's own value: it is lower the higher that is.
+        Returns the predictions, shape (donors, targets), and the coefficients of each fold.
         """
         keys = np.arange(len(goal), dtype=np.uint64) if self.households is None else self.households
         known, place = np.unique(keys, return_inverse=True)
         fold = (rng.permutation(len(known)) % FOLDS)[place]
         out = np.zeros(goal.shape, dtype=np.float32)
+        betas = []
         for own, beta in glm.without_folds(design, goal, self.weight, fold, ridge):
             out[own] = design[own] @ beta.T
-        return out
+            betas.append(beta)
+        return out, np.array(betas).reshape(len(betas), goal.shape[1], design.shape[1])
 
 
 def _predictable(part: Table) -> Table:
@@ -252,5 +273,13 @@ def _evened(leaf: int, weight: FloatArray) -> int:
     number of donors (Cochran 1977, eq. 6.34). The Bayesian bootstrap alone has a design effect of `BOOTSTRAP` (Kish
     1965, n Σw²/(Σw)²), and weights that differ by it alone bias nothing.
     """
-    effect = len(weight) * float(np.sum(weight**2)) / float(np.sum(weight)) ** 2
-    return max(leaf, min(round(leaf * effect / BOOTSTRAP), len(weight) // LEAVES))
+    return max(leaf, min(round(leaf * _effect(weight) / BOOTSTRAP), len(weight) // LEAVES))
+
+
+def uneven(weight: FloatArray) -> bool:
+    """Whether weights differ clearly more than the Bayesian bootstrap alone makes them."""
+    return _effect(weight) > MORE * BOOTSTRAP
+
+
+def _effect(weight: FloatArray) -> float:
+    return len(weight) * float(np.sum(weight**2)) / float(np.sum(weight)) ** 2

@@ -27,9 +27,9 @@ class Forest(Method):
     Totals that identities derive from the targets (net worth, say) lead: they are drawn first, together from
     one donor, all blocks are conditioned on them, and then they are dropped, to be derived from the parts.
     Without this lead the parts of a long chain are too independent, and the totals too even. Donors of the first
-    block are taken from leaves by the odds of their weights, since a leaf's mean is a ratio estimate, and biased
-    where the rich have small weights (`microimpute.forests.leaves.LeafForest.debiased`); later blocks, which read what
-    was drawn from the same donors, by weight.
+    block are taken from leaves by the odds of their weights where these differ by themselves, since a leaf's mean is a
+    ratio estimate, and biased where the rich have small weights (`microimpute.forests.leaves.LeafForest.debiased`);
+    later blocks, which read what was drawn from the same donors, by weight.
 
     Parameters
     ----------

@@ -31,9 +31,9 @@ class QRF(Method):
 
     A draw sends the row down one random tree and takes a donor from its leaf in proportion to weight: an exact
     draw from the forest's weighted conditional distribution, classes included, with no grid of quantiles and no
-    most likely class. For the first target, which reads nothing but the predictors, chances are the odds of the
-    weights, which mends a bias of ratio estimates (`microimpute.forests.leaves.LeafForest.debiased`); without
-    weights and resampling both are the same. A target that another requires is drawn before it, and what it lets be zero is zero.
+    most likely class. Where weights differ by themselves, the first target, which reads nothing but the predictors,
+    is drawn by their odds, which mends a bias of ratio estimates (`microimpute.forests.leaves.LeafForest.debiased`).
+    A target that another requires is drawn before it, and what it lets be zero is zero.
     Targets that other edit rules tie to each other come from one donor, and have neither interpolation nor tail.
 
     Parameters
