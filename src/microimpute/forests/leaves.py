@@ -188,8 +188,8 @@ class LeafForest:
         p = w/W were p (1 + Σp² − p) (Cochran 1977, eq. 6.34), and resampled weights double that; where a survey samples
         the rich often, all comes out too rich. Odds take this out to the first order and are never negative. Equal
         weights stay equal; weights that only resampling makes uneven bias nothing, and odds would but add to their
-        variance (which a classifier sees). Rows whose features were drawn from the same donors get to a leaf as often as
-        the donors' weights say, whatever they are: for those, weights are right.
+        variance (which a classifier sees). Rows whose features were drawn from the same donors get to a leaf as often
+        as the donors' weights say, whatever they are: for those, weights are right.
         """
         weight = np.diff(self.cumulative)
         first = np.sort(self.start[self.left < 0])

@@ -31,8 +31,8 @@ IntArray = npt.NDArray[np.int64]
 FEWEST, FOLDS, LEVELS = 100, 3, 12
 #: Where leaves are sized by the number of donors: the share of them that a leaf should hold, and the least number.
 PART, SMALLEST = 50, 3
-#: Design effect of the Bayesian bootstrap; how many times as large it is where weights differ by themselves; leaves that
-#: uneven weights leave at least, by number of donors.
+#: Design effect of the Bayesian bootstrap; how many times as large it is at least where weights differ by themselves;
+#: leaves that uneven weights leave at least, by number of donors.
 BOOTSTRAP, MORE, LEAVES = 2.0, 1.15, 20
 
 
