@@ -195,7 +195,7 @@ def synthesise(
     drawn = impute(fusion, method=chosen, m=m, seed=seed, workers=workers)
     copies, unique = _copies(fusion, drawn)
     _refuse_copies(chosen, unique, size)
-    rule = "synthpop simple" if chosen.proper is False else "fully synthetic"
+    rule = "fully synthetic"  # donors are resampled, or parameters drawn, whatever else a method loses
     manifest = _manifest(drawn.manifest, size, copies, unique, rule, left_out)
     order = {name: place for place, name in enumerate(donor.columns)}
     kept = tuple(sorted(drawn.columns, key=lambda c: order.get(c, len(order))))
