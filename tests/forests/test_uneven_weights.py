@@ -5,8 +5,11 @@ import pandas as pd
 import pytest
 
 from microimpute import Survey, impute
+from microimpute.blocks import Block
 from microimpute.forests import links, trees
+from microimpute.forests.chain import Chain
 from microimpute.forests.leaves import LeafForest
+from microimpute.kinds import Kind, Table, Variable
 
 
 def population(rows, seed):
@@ -78,3 +81,30 @@ def test_odds_are_for_weights_that_differ_by_themselves():
     assert not links.uneven(np.ones(1000))
     light = np.repeat([1.0, 0.2], 500)  # design effect 1.44, as the SCF's households have
     assert np.mean([links.uneven(w * light) for w in resamples]) > 0.99
+
+
+def chances(link, weight):
+    """What each donor is drawn in proportion to, and the leaf's odds and weights, in the order of the leaves."""
+    forest = link.forest
+    got, own = np.diff(forest.cumulative), weight[link.donors][forest.order]
+    first = np.sort(forest.start[forest.left < 0])
+    size = np.diff(np.append(first, len(own)))
+    whole = np.repeat(np.add.reduceat(own, first), size)
+    odds = own / (whole - own)
+    return got, own, odds * whole / np.repeat(np.add.reduceat(odds, first), size)
+
+
+@pytest.mark.parametrize("differ", [True, False])
+def test_only_what_reads_predictors_alone_is_drawn_by_odds_and_only_where_weights_differ(differ):
+    rng = np.random.default_rng(6)
+    x, y = rng.normal(size=(800, 2)), rng.normal(size=(800, 2))
+    weight = rng.exponential(size=800) * (np.repeat([1.0, 9.0], 400) if differ else 1.0)
+    X = Table(tuple(Variable(n, Kind.CONTINUOUS) for n in "ab"), x)
+    Y = Table(tuple(Variable(n, Kind.CONTINUOUS) for n in "cd"), y + x)
+    growth = links.Growth("forest", trees=3, leaf=10, features=1.0, share=0.5)
+    chain = Chain.grow(X, Y, [Block((0,)), Block((1,))], weight, rng, growth)
+    got, own, odds = chances(chain.links[0], weight)
+    assert got == pytest.approx(odds if differ else own, rel=1e-6, abs=1e-9)
+    assert not np.allclose(odds, own, rtol=0.01)
+    got, own, _ = chances(chain.links[1], weight)
+    assert got == pytest.approx(own, rel=1e-6, abs=1e-9)
