@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cholesky, solve_triangular
 
-__all__ = ["FREE", "START", "bettered", "count", "effective", "logit", "normal", "normals", "spectrum", "without_folds"]
+__all__ = ["FREE", "START", "bettered", "count", "effective", "logit", "normal", "spectrum", "without_folds"]
 
 FloatArray = npt.NDArray[np.float64]
 Source = np.random.Generator | None
@@ -84,42 +84,32 @@ def normal(X: FloatArray, y: FloatArray, weight: FloatArray, least: float, rng: 
     return np.asarray(beta + sigma * (_drawn(beta, root, rng) - beta)), sigma
 
 
-def normals(X: FloatArray, Y: FloatArray, weight: FloatArray, least: float) -> FloatArray:
-    """Estimate several regressions on one design, each with a ridge of its own; see `normal`.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (columns of Y, columns of X)
-    """
-    whole = _Design.of(X, weight)
-    return np.array([whole.estimate(y, least)[0] for y in Y.T]).reshape(Y.shape[1], X.shape[1])
-
-
 def without_folds(
     X: FloatArray, Y: FloatArray, weight: FloatArray, fold: npt.NDArray[np.int64], least: float
 ) -> Iterator[tuple[npt.NDArray[np.bool_], FloatArray]]:
-    """Estimate the regressions of `normals` without each fold in turn.
+    """Estimate the regressions of several targets on one design, as `normal` does, without each fold in turn.
 
     Parameters
     ----------
+    X, weight, least
+        As for `normal`; weights sum to the effective number of all donors, whichever fold is out.
+    Y
+        float64, shape (donors, targets).
     fold
         int64, shape (donors,): the fold that each donor is in.
 
     Yields
     ------
     tuple
-        Which donors are in the fold, and the coefficients that the others give; not for a fold of all.
+        Which donors are in the fold, and the coefficients that the others give, shape (targets, columns); not for a
+        fold of all.
     """
     w = effective(weight)
     sums = _sums(X, Y, w)
     for own in (fold == number for number in np.unique(fold)):
         if w[~own].any():
-            x, y, v = X[own], Y[own], w[own]
-            gram, moments, squares = (
-                sums[0] - x.T @ (x * v[:, None]),
-                sums[1] - x.T @ (y * v[:, None]),
-                sums[2] - v @ y**2,
-            )
+            left_out = _sums(X[own], Y[own], w[own])
+            gram, moments, squares = (all_ - some for all_, some in zip(sums, left_out, strict=True))
             known = _Known(gram, *spectrum(gram))
             centred = np.maximum(squares - moments[0] ** 2 / gram[0, 0], 0.0)
             found = [known.estimate(m, c, least)[0] for m, c in zip(moments.T, centred, strict=True)]
